@@ -1,0 +1,45 @@
+"""The few exceptions that cross module borders. Each is mapped once, where foreign code is called."""
+
+__all__ = [
+    "BudgetExhausted",
+    "ConfigurationError",
+    "EqwatchError",
+    "ItemSetError",
+    "StoreUnavailable",
+    "UpstreamError",
+]
+
+
+class EqwatchError(Exception):
+    """Base of all errors that a user may see; its text names what is wrong and how to mend it."""
+
+
+class ConfigurationError(EqwatchError):
+    """A setting is wrong: the text names the field, the value and the fix."""
+
+
+class ItemSetError(EqwatchError):
+    """An item file is missing, truncated or not what it claims to be."""
+
+
+class StoreUnavailable(EqwatchError):
+    """The store can't take a write or answer a read now; the caller keeps what it has and tries again."""
+
+
+class BudgetExhausted(EqwatchError):
+    """A token or money cap leaves no room for the call."""
+
+
+class UpstreamError(EqwatchError):
+    """A call of the sidecar's own to a model failed.
+
+    reason: closed set, used as a metric label: ``timeout``, ``connect``, ``rate_limited``, ``server_error``,
+    ``client_error``, ``protocol``.
+    retry_after_seconds: what the server asked for, or None.
+    """
+
+    def __init__(self, reason: str, message: str, *, status: int | None = None, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,63 @@
+"""Records of live traffic: a transcript as decoded, a turn of a conversation, the result of a probe."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Message", "ProbeKind", "ProbeOutcome", "ProbeResult", "Transcript", "Turn"]
+
+ProbeKind = Literal["perception", "anticipation"]
+ProbeOutcome = Literal["scored", "unparseable", "refused", "truncated", "api_error", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as text. role: ``system``, ``user``, ``assistant`` or ``tool``."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A decoded exchange. flags: what was odd, from a closed set (``partial``, ``truncated``, ``image``, ``tool`` ...)."""
+
+    dialect: str
+    model: str
+    messages: tuple[Message, ...]
+    reply: Message | None
+    streamed: bool
+    answered_model: str = ""
+    system_fingerprint: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    flags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A transcript in its place: conversation is a salted hash, index counts user turns from 1, at is Unix seconds."""
+
+    deployment: str
+    conversation: str
+    index: int
+    transcript: Transcript
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a judge said of a turn. emotions: name -> intensity 0..10, empty unless scored. No text is in here."""
+
+    deployment: str
+    conversation: str
+    turn: int
+    kind: ProbeKind
+    outcome: ProbeOutcome
+    emotions: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+    judge: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    latency_seconds: float = 0.0
+    at: float = 0.0
+    turn_ended_at: float = 0.0

@@ -12,8 +12,8 @@ __all__ = ["MAX_FRAME_BYTES", "FrameBuffer", "decode_from_control", "decode_from
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 _encoder = msgspec.msgpack.Encoder()
-_from_relay = msgspec.msgpack.Decoder(FromRelay)
-_from_control = msgspec.msgpack.Decoder(FromControl)
+_from_relay: msgspec.msgpack.Decoder[FromRelay] = msgspec.msgpack.Decoder(FromRelay)
+_from_control: msgspec.msgpack.Decoder[FromControl] = msgspec.msgpack.Decoder(FromControl)
 
 
 def encode_frame(record: FromRelay | FromControl) -> bytes:

@@ -1,0 +1,293 @@
+"""Every setting of the sidecar, with default, range and description; nothing else reads files or the environment.
+
+Precedence: command line, then environment ``EQWATCH_*`` (``EQWATCH_UPSTREAM_API_KEY`` is ``upstream.api_key``), then
+the file ``eqwatch.toml``, then the default. docs/configuration.md is generated from this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import durationpy
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from middleware.records.emotions import DEFAULT_EMOTIONS
+
+__all__ = [
+    "AdminSettings",
+    "BenchmarkSettings",
+    "BudgetSettings",
+    "DeploymentSettings",
+    "JudgeSettings",
+    "LogSettings",
+    "MatchSettings",
+    "ProbeSettings",
+    "RelaySettings",
+    "Settings",
+    "StoreSettings",
+    "UpstreamSettings",
+    "default_data_dir",
+]
+
+DEPLOYMENT_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+EMOTION_NAME = r"^[A-Za-z]{2,32}$"
+
+
+def _duration(value: object) -> object:
+    """Accept Go-style durations (``90s``, ``1h30m``); anything else is left to pydantic."""
+    if isinstance(value, str):
+        try:
+            return durationpy.from_str(value)
+        except durationpy.DurationError as error:
+            raise ValueError("write a duration such as 90s, 15m or 1h30m") from error
+    return value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("write a duration above zero, such as 15m")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+
+
+def _listen(value: str) -> str:
+    """``HOST:PORT`` (IPv6 in brackets) or ``unix:/path``."""
+    if value.startswith("unix:/"):
+        return value
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError("write HOST:PORT such as 127.0.0.1:8080, [::1]:8080, or unix:/run/eqwatch.sock")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("put an IPv6 address in brackets, such as [::1]:8080")
+    return value
+
+
+Listen = Annotated[str, AfterValidator(_listen)]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and an unknown key is an error rather than a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UpstreamSettings(Section):
+    """The chat API behind the relay."""
+
+    url: str | None = Field(None, description="Origin of the chat API, or the SDK-style base URL that ends in /v1.")
+    dialect: Literal["openai_chat", "openai_responses", "anthropic_messages"] = Field(
+        "openai_chat", description="What the sidecar's own calls speak. Traffic passes whatever it speaks."
+    )
+    api_key: SecretStr | None = Field(
+        None, description="Operator key for benchmark and probes (EQWATCH_UPSTREAM_API_KEY). Never a client's key."
+    )
+    ca_file: str = Field(
+        "", description="PEM file of a private certificate authority; empty: the system's trust store."
+    )
+    client_certificate: str = Field("", description="PEM file of a client certificate for the upstream.")
+    client_key: str = Field("", description="PEM file of the client certificate's key.")
+    server_name: str = Field("", description="TLS server name, where it differs from the URL's host.")
+    unix_socket: str = Field("", description="Connect to this Unix socket instead of the URL's host and port.")
+
+
+class RelaySettings(Section):
+    """The data listener: limits and timeouts of the traffic path."""
+
+    listen: tuple[Listen, ...] = Field(
+        ("127.0.0.1:8080",), description="Where clients connect: HOST:PORT or unix:/path."
+    )
+    workers: int = Field(1, ge=1, le=64, description="Relay processes that share the listener (SO_REUSEPORT).")
+    head_bytes: int = Field(65536, ge=1024, description="Largest request or response head, in bytes (431 over it).")
+    headers: int = Field(128, ge=8, description="Most header lines in a head (431 over it).")
+    body_bytes: int = Field(512 * 1024 * 1024, ge=0, description="Largest request body, in bytes (413 over it).")
+    connections: int = Field(10_000, ge=1, description="Most client connections at once (503 over it).")
+    upstream_connections: int = Field(10_000, ge=1, description="Most upstream connections at once (503 over it).")
+    buffer_bytes: int = Field(262_144, ge=4096, description="Bytes held per direction before the sender is slowed.")
+    head_timeout_seconds: float = Field(20, ge=0, description="Time for a client to send a whole head; 0: no limit.")
+    body_timeout_seconds: float = Field(60, ge=0, description="Longest pause within a request body; 0: no limit.")
+    keep_alive_seconds: float = Field(75, ge=0, description="How long an idle client connection stays open.")
+    connect_timeout_seconds: float = Field(10, ge=0, description="Time to connect to the upstream (502 over it).")
+    first_byte_timeout_seconds: float = Field(600, ge=0, description="Time to the answer's head (504 over it).")
+    idle_timeout_seconds: float = Field(600, ge=0, description="Longest pause within an answer; 0: no limit.")
+    upstream_keep_alive_seconds: float = Field(30, ge=0, description="How long an idle upstream connection is kept.")
+    drain_seconds: float = Field(30, ge=0, description="After SIGTERM, how long open streams may still run.")
+    tap_body_bytes: int = Field(1_048_576, ge=1024, description="Most bytes kept of each body for a probe.")
+    access_log: bool = Field(False, description="One structured line per request; never bodies, keys or queries.")
+
+
+class AdminSettings(Section):
+    """The admin listener: metrics, health, API and status page."""
+
+    listen: Listen = Field("127.0.0.1:8081", description="Loopback by default; any other address needs a token.")
+    token: SecretStr | None = Field(None, description="Bearer token that may read (EQWATCH_ADMIN_TOKEN).")
+    operate_token: SecretStr | None = Field(
+        None, description="Bearer token that may also pause, resume, declare and acknowledge."
+    )
+
+
+class BenchmarkSettings(Section):
+    """The scheduled benchmark. Without a model and an operator key it is not configured, and says so."""
+
+    enabled: bool = Field(True, description="Kill switch: false stops all scheduled benchmark calls.")
+    model: str | None = Field(None, description="Model name to ask; without it the benchmark is not configured.")
+    items: tuple[str, ...] = Field(("bundled",), description="Item sets to rotate through: names or file paths.")
+    batch: int = Field(12, ge=1, le=1000, description="Items per batch.")
+    interval: Duration = Field(timedelta(hours=1), description="Time between batches, such as 15m or 1h.")
+    answer_format: Literal["text", "json_schema"] = Field("text", description="Plain text, or structured answers.")
+    scoring_profile: Literal["official", "lm-eval", "tolerant"] | None = Field(
+        None, description="How answers are read; default: official for official sets, tolerant for all others."
+    )
+    temperature: float = Field(0.01, ge=0, le=2, description="Sampling temperature; part of the protocol key.")
+    max_tokens: int = Field(60, ge=8, description="Completion allowance; reasoning models need more.")
+    seed: int | None = Field(None, description="Sampling seed that is sent with each call, if any.")
+    rotation_seed: int = Field(1, ge=0, description="Seed of the order in which items come round.")
+    concurrency: int = Field(4, ge=1, le=256, description="Most benchmark calls at once.")
+    timeout_seconds: float = Field(120, gt=0, description="Time limit of one call.")
+    commissioning_passes: int = Field(10, ge=5, description="Passes over all items that make a baseline.")
+
+
+class ProbeSettings(Section):
+    """Probes of sampled conversations."""
+
+    enabled: bool = Field(True, description="Kill switch: false stops all probe calls.")
+    answer_format: Literal["text", "json_schema"] = Field("json_schema", description="How the judge must answer.")
+    concurrency: int = Field(2, ge=1, le=64, description="Most probe calls at once.")
+    queue: int = Field(256, ge=1, description="Exchanges that may wait; more are dropped and counted.")
+    exchanges_per_second: float = Field(100, gt=0, description="Most exchanges taken from the relay per second.")
+    timeout_seconds: float = Field(60, gt=0, description="Time limit of one probe call.")
+    max_tokens: int = Field(120, ge=8, description="Completion allowance of a probe.")
+    context_characters: int = Field(12_000, ge=500, description="Longest transcript shown to a judge.")
+
+
+class JudgeSettings(Section):
+    """A pinned reference model that checks the probes."""
+
+    url: str | None = Field(None, description="Base URL of the judge; empty: no reference judge.")
+    model: str | None = Field(None, description="Model name of the judge.")
+    api_key: SecretStr | None = Field(None, description="Key of the judge (EQWATCH_JUDGE_API_KEY).")
+
+
+class BudgetSettings(Section):
+    """Caps that are reserved before each of the sidecar's own calls."""
+
+    tokens_per_day: int | None = Field(2_000_000, ge=0, description="Prompt plus completion tokens per UTC day.")
+
+
+class StoreSettings(Section):
+    """Where results are kept."""
+
+    url: SecretStr | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data directory.")
+
+
+class LogSettings(Section):
+    """Structured logs on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
+    format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON.")
+
+
+class MatchSettings(Section):
+    """How requests are recognised as a deployment's, besides the header x-eqwatch-deployment."""
+
+    paths: tuple[str, ...] = Field((), description="Path prefixes.")
+    models: tuple[str, ...] = Field((), description="Model names (known off the path only).")
+    key_ids: tuple[str, ...] = Field((), description="Keyed hashes of client credentials.")
+
+
+class DeploymentSettings(Section):
+    """One application in front of the model."""
+
+    name: str = Field(pattern=DEPLOYMENT_NAME, description="Name: lower case, digits, - and _.")
+    kind: Literal["marketing", "tutoring", "companion"] | None = Field(None, description="Chooses default emotions.")
+    purpose: str | None = Field(
+        None, min_length=8, description="Why conversations may be sampled. Without it nothing is sampled."
+    )
+    model: str | None = Field(None, description="Model that is asked; default: the one that the conversation used.")
+    emotions: tuple[Annotated[str, Field(pattern=EMOTION_NAME)], ...] = Field(
+        (), max_length=10, description="Up to ten emotions; default by kind."
+    )
+    sample_rate: float = Field(0.1, ge=0, le=1, description="Share of conversations that are probed, 0..1.")
+    match: MatchSettings = Field(default_factory=MatchSettings, description="How requests are recognised.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _emotions_by_kind(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and not data.get("emotions") and data.get("kind") in DEFAULT_EMOTIONS:
+            return {**data, "emotions": DEFAULT_EMOTIONS[data["kind"]]}
+        return data
+
+    @model_validator(mode="after")
+    def _emotions_fit(self) -> DeploymentSettings:
+        if len({e.casefold() for e in self.emotions}) != len(self.emotions):
+            raise ValueError(f"emotions {list(self.emotions)} hold a duplicate: name each emotion once")
+        if self.sampled and len(self.emotions) < 2:
+            raise ValueError("a sampled deployment needs a kind or at least two emotions: set kind or emotions")
+        return self
+
+    @property
+    def sampled(self) -> bool:
+        """Whether conversations of this deployment may be probed at all."""
+        return bool(self.purpose) and self.sample_rate > 0
+
+
+class Settings(BaseSettings):
+    """The whole configuration, frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="EQWATCH_",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        extra="forbid",
+        frozen=True,
+        toml_file=None,
+    )
+
+    data_dir: Path = Field(default_factory=lambda: default_data_dir(), description="Where the store and items are.")
+    salt: SecretStr | None = Field(
+        None, min_length=16, description="Salt of conversation ids; default: made once and kept in the data directory."
+    )
+    upstream: UpstreamSettings = Field(default_factory=UpstreamSettings)
+    relay: RelaySettings = Field(default_factory=RelaySettings)
+    admin: AdminSettings = Field(default_factory=AdminSettings)
+    benchmark: BenchmarkSettings = Field(default_factory=BenchmarkSettings)
+    probe: ProbeSettings = Field(default_factory=ProbeSettings)
+    judge: JudgeSettings = Field(default_factory=JudgeSettings)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    deployments: tuple[DeploymentSettings, ...] = Field(())
+
+    @field_validator("deployments")
+    @classmethod
+    def _distinct(cls, value: tuple[DeploymentSettings, ...]) -> tuple[DeploymentSettings, ...]:
+        names = [deployment.name for deployment in value]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"deployment name {repeated[0]!r} is used twice: give each deployment its own name")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line (init) over environment over file; no .env file and no secrets directory."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def default_data_dir() -> Path:
+    """``$XDG_DATA_HOME/eqwatch``, else ``~/.local/share/eqwatch`` (XDG Base Directory Specification 0.8)."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "eqwatch"

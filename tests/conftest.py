@@ -1,0 +1,34 @@
+"""Fixtures and rules of the whole suite."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def eqbench_dir() -> Path:
+    """The official EQ-Bench data, where the environment says it is."""
+    value = os.environ.get("EQWATCH_EQBENCH_DIR")
+    if not value:
+        pytest.skip("EQWATCH_EQBENCH_DIR is not set: official EQ-Bench data is not shipped")
+    return Path(value)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see no configuration but their own."""
+    for name in list(os.environ):
+        if name.startswith("EQWATCH_") and name not in {"EQWATCH_EQBENCH_DIR", "EQWATCH_FORBID_SKIPS"}:
+            monkeypatch.delenv(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where skips are forbidden (CI), a skipped test has failed."""
+    report = yield
+    if report.skipped and os.environ.get("EQWATCH_FORBID_SKIPS") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
+    return report

@@ -1,0 +1,74 @@
+"""`eqwatch serve`: checks the configuration, then becomes the relay process, which starts control as its child."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from middleware.settings import load_settings, relay_config
+from middleware.settings.secrets import conversation_salt, dump_settings, require_safe_admin
+
+__all__ = ["serve"]
+
+
+def serve(
+    upstream: Annotated[str | None, typer.Option(help="Chat API: its origin, or the SDK-style base URL.")] = None,
+    listen: Annotated[
+        list[str] | None, typer.Option(help="Data listener, HOST:PORT or unix:/path; repeats. [127.0.0.1:8080]")
+    ] = None,
+    admin_listen: Annotated[str | None, typer.Option(help="Admin listener, HOST:PORT. [127.0.0.1:8081]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the store and the items are kept.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file; default: eqwatch.toml if there.")] = None,
+) -> None:
+    """Put the sidecar in front of a chat model.
+
+    Needs nothing but the upstream's URL: traffic passes at once; benchmark and probes start when they are configured.
+
+    Example: eqwatch serve --upstream http://127.0.0.1:8000
+    """
+    overrides: dict[str, Any] = {}
+    if upstream:
+        overrides["upstream"] = {"url": upstream}
+    if listen:
+        overrides["relay"] = {"listen": listen}
+    if admin_listen:
+        overrides["admin"] = {"listen": admin_listen}
+    if data_dir:
+        overrides["data_dir"] = data_dir
+    settings = load_settings(config, overrides)
+    require_safe_admin(settings)
+    relay = relay_config(settings, key_salt=conversation_salt(settings))
+    _become_relay(
+        {
+            **msgspec.to_builtins(relay),
+            "control_command": [sys.executable, "-P", "-m", "middleware.control"],
+            "control_stdin": dump_settings(settings),
+        }
+    )
+
+
+def _become_relay(configuration: dict[str, Any]) -> None:
+    """Replace this process by the relay: same pid and signals, but none of the command line's modules in memory.
+
+    The configuration holds secrets, so it travels through an anonymous file that only the new program can read.
+    """
+    descriptor = os.memfd_create("eqwatch-relay", 0) if hasattr(os, "memfd_create") else _unlinked_file()
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        file.write(json.dumps(configuration).encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.set_inheritable(descriptor, True)
+    command = [sys.executable, "-P", "-m", "middleware.server", f"/dev/fd/{descriptor}"]
+    os.execv(command[0], command)  # noqa: S606 - no shell, fixed program
+
+
+def _unlinked_file() -> int:
+    """An anonymous file where the platform has no memfd (macOS)."""
+    import tempfile
+
+    descriptor, name = tempfile.mkstemp()
+    Path(name).unlink()
+    return descriptor

@@ -1,0 +1,78 @@
+"""Secrets among the settings: handing them to the control process, the salt of conversation ids, safe admin binds."""
+
+import ipaddress
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from middleware.errors import ConfigurationError
+from middleware.settings.schema import Settings
+
+__all__ = ["conversation_salt", "dump_settings", "require_safe_admin", "restore_settings"]
+
+_SALT_BYTES = 32
+
+
+def dump_settings(settings: Settings) -> str:
+    """All settings as JSON with secrets in clear: only ever written to the control process's standard input."""
+    return json.dumps(settings.model_dump(mode="python"), default=_reveal)
+
+
+def restore_settings(text: str) -> Settings:
+    """The settings that `dump_settings` wrote; the environment and the file are not read again."""
+    return Settings.model_validate_json(text)
+
+
+def _reveal(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value)
+    return f"{value.total_seconds()}s"
+
+
+def conversation_salt(settings: Settings) -> bytes:
+    """The configured salt, else one that is made once and kept in the data directory, readable by its owner alone."""
+    if settings.salt is not None:
+        return settings.salt.get_secret_value().encode()
+    path = settings.data_dir / "salt"
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return _read_salt(path)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_SALT_BYTES))
+        return _read_salt(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"data_dir {settings.data_dir} can't be used ({error.strerror}): pass --data-dir with a writable directory"
+        ) from error
+
+
+def _read_salt(path: Path) -> bytes:
+    salt = path.read_bytes()
+    if len(salt) < _SALT_BYTES:
+        raise ConfigurationError(f"{path} is too short to be a salt: delete it, and conversations get new ids")
+    return salt
+
+
+def require_safe_admin(settings: Settings) -> None:
+    """Raise ConfigurationError where the admin listener would be reachable from outside without a token."""
+    host = settings.admin.listen.rpartition(":")[0].strip("[]")
+    if settings.admin.token is not None or settings.admin.listen.startswith("unix:"):
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback:
+        raise ConfigurationError(
+            f"admin.listen {settings.admin.listen!r} is reachable from outside and has no token: "
+            "set EQWATCH_ADMIN_TOKEN, or listen on 127.0.0.1"
+        )

@@ -1,0 +1,7 @@
+"""The client for the sidecar's own calls to a chat model. User traffic never passes through here."""
+
+from middleware.upstream.client import UpstreamClient, http_client
+from middleware.upstream.completion import Completion, Dialect
+from middleware.upstream.url import normalise_upstream
+
+__all__ = ["Completion", "Dialect", "UpstreamClient", "http_client", "normalise_upstream"]

@@ -1,0 +1,145 @@
+"""The prometheus-client objects that control feeds, made from the catalogue on a registry that the caller owns.
+
+Not in here: the relay's families (see relay.py), which only pass through.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Collection
+from importlib import metadata
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.metrics import MetricWrapperBase
+
+from middleware.metrics.catalogue import PREFIX, Family, MetricType, family
+
+__all__ = ["OTHER", "Metrics"]
+
+OTHER = "other"
+_Wrapper = TypeVar("_Wrapper", bound=MetricWrapperBase)
+
+
+class _Maker:
+    """Makes each object once, with the type that the catalogue says."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.made: dict[str, MetricWrapperBase] = {}
+
+    def counter(self, name: str) -> Counter:
+        entry = self._entry(name, "counter")
+        return self._keep(name, Counter(entry.full_name, entry.help, entry.labels, registry=self._registry))
+
+    def gauge(self, name: str) -> Gauge:
+        entry = self._entry(name, "gauge")
+        return self._keep(name, Gauge(entry.full_name, entry.help, entry.labels, registry=self._registry))
+
+    def histogram(self, name: str) -> Histogram:
+        entry = self._entry(name, "histogram")
+        made = Histogram(entry.full_name, entry.help, entry.labels, registry=self._registry, buckets=entry.buckets)
+        return self._keep(name, made)
+
+    def info(self, name: str) -> Info:
+        entry = self._entry(name, "info")
+        made = Info(PREFIX + name.removesuffix("_info"), entry.help, entry.labels, registry=self._registry)
+        return self._keep(name, made)
+
+    @staticmethod
+    def _entry(name: str, type_: MetricType) -> Family:
+        entry = family(name)
+        if entry.type != type_:
+            raise TypeError(f"{name} is a {entry.type} in the catalogue, not a {type_}")
+        return entry
+
+    def _keep(self, name: str, made: _Wrapper) -> _Wrapper:
+        self.made[name] = made
+        return made
+
+
+class Metrics:
+    """All families that control owns, as typed attributes named like the catalogue.
+
+    models: model names that may become label values; any other is exported as ``other``.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, models: Collection[str] = ()) -> None:
+        make = _Maker(registry)
+        self._models = frozenset(models)
+        self._targets: dict[str, str] = {}
+        self._made = make.made
+
+        self.build_info = make.info("build_info")
+        self.build_info.info({"version": metadata.version("eqwatch"), "python": platform.python_version()})
+        self.target_info = make.info("target_info")
+        self.target_changed_timestamp_seconds = make.gauge("target_changed_timestamp_seconds")
+        self.baseline_info = make.info("baseline_info")
+
+        self.bench_item_loss_points = make.histogram("bench_item_loss_points")
+        self.bench_score_points = make.gauge("bench_score_points")
+        self.bench_delta_points = make.gauge("bench_delta_points")
+        self.bench_delta_points_lower = make.gauge("bench_delta_points_lower")
+        self.bench_delta_points_upper = make.gauge("bench_delta_points_upper")
+        self.bench_reference_delta_points = make.gauge("bench_reference_delta_points")
+        self.bench_regression_active = make.gauge("bench_regression_active")
+        self.bench_change_active = make.gauge("bench_change_active")
+        self.bench_regression_cusum_ratio = make.gauge("bench_regression_cusum_ratio")
+        self.bench_regression_evidence_log10 = make.gauge("bench_regression_evidence_log10")
+        self.bench_change_evidence_log10 = make.gauge("bench_change_evidence_log10")
+        self.bench_answer_change_ratio = make.gauge("bench_answer_change_ratio")
+        self.bench_items_total = make.counter("bench_items_total")
+        self.bench_last_success_timestamp_seconds = make.gauge("bench_last_success_timestamp_seconds")
+        self.bench_interval_seconds = make.gauge("bench_interval_seconds")
+
+        self.probe_conversations_total = make.counter("probe_conversations_total")
+        self.probe_intensity = make.histogram("probe_intensity")
+        self.injection_flags_total = make.counter("injection_flags_total")
+        self.awareness_reads_total = make.counter("awareness_reads_total")
+        self.awareness_age_seconds = make.histogram("awareness_age_seconds")
+
+        self.tokens_total = make.counter("tokens_total")
+        self.token_budget_limit = make.gauge("token_budget_limit")
+        self.token_budget_remaining = make.gauge("token_budget_remaining")
+        self.queue_depth = make.gauge("queue_depth")
+        self.dropped_total = make.counter("dropped_total")
+        self.worker_restarts_total = make.counter("worker_restarts_total")
+        self.store_errors_total = make.counter("store_errors_total")
+
+    def model_label(self, model: str) -> str:
+        """The model's name where it is allow-listed, else ``other``."""
+        return model if model in self._models else OTHER
+
+    def set_target(
+        self, deployment: str, *, model: str, temperature: float, prompt_hash: str, changed_at: float | None = None
+    ) -> bool:
+        """Say which model is under test; True where it replaced another one.
+
+        The old model's info series goes, and so do the deployment's comparisons, which were about the old model
+        against its baseline. changed_at: Unix seconds of the change, where it is known.
+        """
+        before = self._targets.get(deployment)
+        self._targets[deployment] = model
+        self.target_info.labels(deployment=deployment).info(
+            {"model_version": self.model_label(model), "temperature": f"{temperature:g}", "prompt_hash": prompt_hash}
+        )
+        if changed_at is not None:
+            self.target_changed_timestamp_seconds.labels(deployment=deployment).set(changed_at)
+        replaced = before is not None and before != model
+        if replaced:
+            self._remove(deployment, lambda name: family(name).fresh_by != "")
+        return replaced
+
+    def forget_deployment(self, deployment: str) -> None:
+        """Remove every series of a deployment: it left the configuration, or another owner exports it now."""
+        self._targets.pop(deployment, None)
+        self._remove(deployment, lambda _name: True)
+
+    def forget_benchmark(self, deployment: str) -> None:
+        """Remove the benchmark series of a deployment whose schedule this process stopped owning."""
+        self._remove(deployment, lambda name: name.startswith("bench_") or name == "baseline_info")
+
+    def _remove(self, deployment: str, wanted: Callable[[str], bool]) -> None:
+        for name, made in self._made.items():
+            if "deployment" in family(name).labels and wanted(name):
+                made.remove_by_labels({"deployment": deployment})

@@ -9,7 +9,7 @@ __all__ = ["metrics_page"]
 _OPENING = """\
 # Metrics
 
-`GET /metrics` on the admin listener; OpenMetrics where the scraper asks for it, else the Prometheus text format. A scrape
+`GET /metrics` on the admin listener; OpenMetrics where the scraper asks for it, else the Prometheus text format. It
 reads memory only. A metric without data has no sample: an absent series means *not measured*, never zero.
 
 Counters of the relay belong to the relay process, so they go on rising when the control process restarts. Gauges that

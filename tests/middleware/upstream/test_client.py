@@ -47,9 +47,9 @@ def test_answer(raw_upstream, suffix: str) -> None:
     """An answer comes back with model and latency, whichever way the base URL is written."""
 
     async def scenario() -> None:
-        async with raw_upstream(answer("200 OK", json.dumps(OK).encode())) as seen:
-            async with UpstreamClient(base_url=seen.url + suffix, api_key=KEY) as client:
-                completion = await ask(client)
+        handler = answer("200 OK", json.dumps(OK).encode())
+        async with raw_upstream(handler) as seen, UpstreamClient(base_url=seen.url + suffix, api_key=KEY) as client:
+            completion = await ask(client)
         assert (completion.text, completion.finish_reason, completion.model) == ("Joy: 3", "stop", "m-1")
         assert completion.latency_seconds > 0
         assert seen.heads[0].startswith("POST /v1/chat/completions HTTP/1.1\r\n")
@@ -80,9 +80,10 @@ def test_anthropic_headers(raw_upstream) -> None:
 
     async def scenario() -> None:
         body = {"content": [{"type": "text", "text": "Joy: 3"}], "stop_reason": "end_turn", "model": "m-1"}
-        async with raw_upstream(answer("200 OK", json.dumps(body).encode())) as seen:
-            async with UpstreamClient(base_url=seen.url, api_key=KEY, dialect="anthropic_messages") as client:
-                assert (await ask(client)).text == "Joy: 3"
+        handler = answer("200 OK", json.dumps(body).encode())
+        options = {"api_key": KEY, "dialect": "anthropic_messages"}
+        async with raw_upstream(handler) as seen, UpstreamClient(base_url=seen.url, **options) as client:
+            assert (await ask(client)).text == "Joy: 3"
         assert f"x-api-key: {KEY}" in seen.heads[0]
         assert "anthropic-version: 2023-06-01" in seen.heads[0]
         assert "authorization" not in seen.heads[0].lower()

@@ -23,7 +23,15 @@ class ItemSetError(EqwatchError):
 
 
 class StoreUnavailable(EqwatchError):
-    """The store can't take a write or answer a read now; the caller keeps what it has and tries again."""
+    """The store can't take a write or answer a read now; the caller keeps what it has and tries again.
+
+    reason: closed set, used as a metric label: ``locked``, ``disk_full``, ``read_only``, ``corrupt``, ``connection``,
+    ``timeout``, ``schema``, ``closed``, ``other``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "other") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class BudgetExhausted(EqwatchError):

@@ -1,0 +1,120 @@
+"""Engines: what SQLite and PostgreSQL each need at connect time, and SQLite's one-writer lock."""
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+
+from middleware.errors import ConfigurationError, StoreUnavailable
+
+__all__ = ["WRITE", "WriterLock", "make_engine", "sqlite_path"]
+
+BUSY_SECONDS = 5.0
+STATEMENT_SECONDS = 10.0
+WRITE = "eqwatch_write"  # execution option of connections that are going to write
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file behind the URL, None for PostgreSQL; raises ConfigurationError for anything else."""
+    backend = url.get_backend_name()
+    if backend == "postgresql":
+        return None
+    if backend != "sqlite":
+        raise ConfigurationError(f"store.url: {backend!r} is not supported; use sqlite:///FILE or postgresql://…")
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationError("store.url: SQLite needs a file; use sqlite:///FILE")
+    return Path(url.database)
+
+
+def make_engine(url: str | URL) -> Engine:
+    """An engine whose writers begin at once and whose errors never print parameters; nothing is connected yet."""
+    url = make_url(url)
+    options: dict[str, Any] = {
+        "hide_parameters": True,  # a parameter may be an answer; errors are logged
+        "json_serializer": partial(json.dumps, allow_nan=False),  # PostgreSQL refuses NaN: refuse it everywhere
+        "pool_timeout": BUSY_SECONDS,
+    }
+    if sqlite_path(url) is None:
+        return _postgresql(url, options)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql(url: URL, options: dict[str, Any]) -> Engine:
+    milliseconds = int(STATEMENT_SECONDS * 1000)
+    arguments: dict[str, Any] = {
+        "connect_timeout": int(BUSY_SECONDS),
+        "application_name": "eqwatch",
+        "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds // 2}"
+        f" -c idle_in_transaction_session_timeout={milliseconds * 3}",
+        "keepalives_idle": 30,
+        "tcp_user_timeout": milliseconds,
+    }
+    missing = {name: value for name, value in arguments.items() if name not in url.query}
+    try:
+        return create_engine(url, connect_args=missing, pool_pre_ping=True, **options)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"store.url: PostgreSQL needs the driver {error.name!r}; install eqwatch[postgres]"
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite decides
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that turns into a writer can fail with BUSY at once, whatever the timeout.
+    writes = connection.get_execution_options().get(WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class WriterLock:
+    """Lets one connection of one process write at a time, by a lock file beside the database.
+
+    SQLite 3.7.0 to 3.51.2 can corrupt a WAL file when two connections write or checkpoint at the same instant
+    (https://www.sqlite.org/wal.html#walresetbug); ``eqwatch run`` beside ``eqwatch serve`` would be two.
+    """
+
+    def __init__(self, path: Path, timeout_seconds: float = BUSY_SECONDS) -> None:
+        self._path = path
+        self._timeout = timeout_seconds
+        self._thread = threading.Lock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock; raises StoreUnavailable (``locked``) after the timeout."""
+        deadline = time.monotonic() + self._timeout
+        if not self._thread.acquire(timeout=self._timeout):
+            raise StoreUnavailable("another thread is writing to the store", reason="locked")
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._lock_file(descriptor, deadline)
+                yield
+            finally:
+                os.close(descriptor)  # gives the lock back
+        finally:
+            self._thread.release()
+
+    def _lock_file(self, descriptor: int, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable("another process is writing to the store", reason="locked") from error
+                time.sleep(0.005)

@@ -1,0 +1,92 @@
+"""Statements on events, named states, baselines and token usage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from middleware.records.event import Event
+from middleware.store.schema import baselines, events, states, token_usage
+from middleware.store.statements import insert_into, values_of
+
+__all__ = [
+    "add_tokens",
+    "baseline",
+    "events_since",
+    "load_state",
+    "save_baseline",
+    "save_event",
+    "save_state",
+    "tokens_used",
+]
+
+
+def save_event(connection: Connection, event: Event) -> int:
+    """Append the event (its own id is ignored) and return its id."""
+    values = {"kind": event.kind, "deployment": event.deployment, "at": event.at, "details": dict(event.details)}
+    return int(connection.execute(insert(events).values(values).returning(events.c.id)).scalar_one())
+
+
+def events_since(connection: Connection, since_id: int, limit: int) -> list[Event]:
+    """Events with a greater id, oldest first."""
+    rows = connection.execute(select(events).where(events.c.id > since_id).order_by(events.c.id).limit(limit))
+    return [Event(**values_of(row)) for row in rows]
+
+
+def save_state(connection: Connection, name: str, value: Mapping[str, Any], now: float) -> None:
+    """Replace the named state."""
+    statement = insert_into(connection, states).values(name=name, value=dict(value), saved_at=now)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"], set_={"value": statement.excluded.value, "saved_at": now}
+        )
+    )
+
+
+def load_state(connection: Connection, name: str) -> dict[str, Any] | None:
+    """The named state, or None."""
+    found = connection.execute(select(states.c.value).where(states.c.name == name)).scalar_one_or_none()
+    return None if found is None else dict(found)
+
+
+def save_baseline(
+    connection: Connection, deployment: str, protocol_key: str, value: Mapping[str, Any], now: float
+) -> None:
+    """Replace the baseline of a deployment under a protocol."""
+    statement = insert_into(connection, baselines).values(
+        deployment=deployment, protocol_key=protocol_key, value=dict(value), saved_at=now
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["deployment", "protocol_key"],
+            set_={"value": statement.excluded.value, "saved_at": now},
+        )
+    )
+
+
+def baseline(connection: Connection, deployment: str, protocol_key: str) -> dict[str, Any] | None:
+    """The baseline, or None."""
+    found = connection.execute(
+        select(baselines.c.value).where(baselines.c.deployment == deployment, baselines.c.protocol_key == protocol_key)
+    ).scalar_one_or_none()
+    return None if found is None else dict(found)
+
+
+def add_tokens(connection: Connection, purpose: str, type_: str, tokens: int, at: float) -> None:
+    """Add to the minute's sum. Not idempotent: after an unclear failure it may count twice, never too little."""
+    statement = insert_into(connection, token_usage).values(
+        purpose=purpose, type=type_, minute=int(at // 60), tokens=tokens
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["purpose", "type", "minute"], set_={"tokens": token_usage.c.tokens + tokens}
+        )
+    )
+
+
+def tokens_used(connection: Connection, purpose: str | None, since: float) -> int:
+    """Tokens of all types since the start of the minute of ``since``; of every purpose where that is None."""
+    statement = select(func.coalesce(func.sum(token_usage.c.tokens), 0)).where(token_usage.c.minute >= since // 60)
+    if purpose is not None:
+        statement = statement.where(token_usage.c.purpose == purpose)
+    return int(connection.execute(statement).scalar_one())

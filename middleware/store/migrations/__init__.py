@@ -1,0 +1,1 @@
+"""Alembic migrations, run by ``Store.open``. Nothing is generated at run time."""

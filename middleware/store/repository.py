@@ -1,0 +1,249 @@
+"""`Store`: the one handle on durable state. Synchronous and thread-safe; async callers use ``asyncio.to_thread``.
+
+Each method is one transaction: when it returns, the write is on disk. It raises StoreUnavailable and nothing else for
+failures of the store; integrity and data errors are defects of the caller and pass through.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, make_url, text
+
+from middleware.errors import StoreUnavailable
+from middleware.records.benchmark import ItemResult, Run, RunStatus
+from middleware.records.conversation import ProbeResult
+from middleware.records.event import Event
+from middleware.store import journal, probes, runs, slots, sqlite_file
+from middleware.store.engine import WRITE, WriterLock, make_engine, sqlite_path
+from middleware.store.failures import mapped
+from middleware.store.slots import Fence
+
+__all__ = ["OpenReport", "Store"]
+
+_MIGRATION_LOCK = 0x65717761746368  # any constant: one fleet member migrates at a time
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReport:
+    """What opening found. revision: of the schema, now. set_aside: where a corrupt file was moved to, or None."""
+
+    revision: str
+    set_aside: Path | None = None
+
+
+class Store:
+    """Runs, results, probes, slots, events, states and baselines in SQLite (a file) or PostgreSQL."""
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._engine: Engine = make_engine(url)
+        self._path = sqlite_path(make_url(url))
+        self._writer = WriterLock(self._path.with_name(self._path.name + ".lock")) if self._path else None
+        self._clock = clock
+        self._open = False
+
+    # -- life cycle
+
+    def open(self) -> OpenReport:
+        """Create or migrate the schema. A corrupt SQLite file is set aside, reported here and as an event."""
+        moved: Path | None = None
+        with mapped():
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._exclusive():
+                if self._path is not None:
+                    sqlite_file.prepare(self._path)
+                    if sqlite_file.is_corrupt(self._path):
+                        moved = sqlite_file.set_aside(self._path, self._clock())
+                        sqlite_file.prepare(self._path)
+                revision = self._migrate()
+        self._open = True
+        if moved is not None:
+            self.save_event(
+                Event(kind="store_set_aside", deployment="", at=self._clock(), details={"file": moved.name})
+            )
+        return OpenReport(revision=revision, set_aside=moved)
+
+    def close(self) -> None:
+        """Close every connection; a second call does nothing. The last one of a SQLite file checkpoints."""
+        self._open = False
+        with mapped(), self._exclusive():
+            self._engine.dispose()
+
+    def _migrate(self) -> str:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self._engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            return MigrationContext.configure(connection).get_current_revision() or ""
+
+    def _exclusive(self) -> AbstractContextManager[None]:
+        return self._writer.held() if self._writer is not None else nullcontext()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        self._require_open()
+        with mapped(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        self._require_open()
+        with mapped(), self._exclusive():  # noqa: SIM117  the connection is opened under the lock
+            with self._engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
+                yield connection
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise StoreUnavailable("the store is not open", reason="closed")
+
+    # -- benchmark
+
+    def begin_run(self, run: Run) -> None:
+        """Save the run; one that is there already stays as it is."""
+        with self._writing() as connection:
+            runs.begin_run(connection, run)
+
+    def mark_attempted(
+        self, run_id: str, item_id: str, repetition: int, at: float, *, fence: Fence | None = None
+    ) -> bool:
+        """Count a call before it is made; False (and nothing is written) if the fence is no longer held."""
+        with self._writing() as connection:
+            if fence is not None and not slots.holds(connection, fence):
+                return False
+            runs.mark_attempted(connection, run_id, item_id, repetition, at)
+            return True
+
+    def save_item(self, result: ItemResult, *, fence: Fence | None = None) -> bool:
+        """Write an outcome. False: an answer was there already and stays, or the fence is no longer held."""
+        with self._writing() as connection:
+            if fence is not None and not slots.holds(connection, fence):
+                return False
+            return runs.save_item(connection, result)
+
+    def finish_run(
+        self,
+        run_id: str,
+        status: RunStatus,
+        score_points: float | None,
+        parseable: int | None,
+        finished_at: float,
+        *,
+        fence: Fence | None = None,
+    ) -> bool:
+        """Close the run. score_points is None where it has none; False if the fence is no longer held."""
+        with self._writing() as connection:
+            if fence is not None and not slots.holds(connection, fence):
+                return False
+            runs.finish_run(connection, run_id, status, score_points, parseable, finished_at)
+            return True
+
+    def run(self, run_id: str) -> Run | None:
+        """The run, or None."""
+        with self._reading() as connection:
+            return runs.run_by_id(connection, run_id)
+
+    def runs(self, deployment: str | None = None, limit: int = 100) -> list[Run]:
+        """Runs, newest first."""
+        with self._reading() as connection:
+            return runs.runs_of(connection, deployment, limit)
+
+    def unfinished_run(self, deployment: str, protocol_key: str, model: str) -> Run | None:
+        """The newest run that can be resumed under the same protocol, or None."""
+        with self._reading() as connection:
+            return runs.unfinished_run(connection, deployment, protocol_key, model)
+
+    def item_results(self, run_id: str) -> list[ItemResult]:
+        """Every outcome of the run, by repetition, then item id."""
+        with self._reading() as connection:
+            return runs.results_of(connection, run_id)
+
+    def item_history(self, deployment: str, item_id: str, limit: int = 100) -> list[ItemResult]:
+        """Outcomes of one item over all runs of a deployment, newest first."""
+        with self._reading() as connection:
+            return runs.item_history(connection, deployment, item_id, limit)
+
+    # -- slots
+
+    def claim_slot(self, name: str, slot_at: float, owner: str, ttl_seconds: float, now: float) -> int | None:
+        """A fencing token (see `Fence`), or None while another lease runs or when the slot's work is done."""
+        with self._writing() as connection:
+            return slots.claim(connection, name, slot_at, owner, ttl_seconds, now)
+
+    def renew_slot(self, fence: Fence, ttl_seconds: float, now: float) -> bool:
+        """Extend the lease; False if it was lost."""
+        with self._writing() as connection:
+            return slots.renew(connection, fence, ttl_seconds, now)
+
+    def release_slot(self, fence: Fence, now: float, *, done: bool = True) -> bool:
+        """End the lease: a done slot is never claimed again, another one at once. False if it was lost."""
+        with self._writing() as connection:
+            return slots.release(connection, fence, now, done=done)
+
+    # -- probes
+
+    def save_probe(self, result: ProbeResult) -> bool:
+        """Write a result; False if this judge's score of this turn is there already, which stays."""
+        with self._writing() as connection:
+            return probes.save_probe(connection, result)
+
+    def probes(self, deployment: str | None = None, since: float = 0.0, limit: int = 1000) -> list[ProbeResult]:
+        """Results saved at or after ``since`` (Unix seconds), newest first."""
+        with self._reading() as connection:
+            return probes.probes_of(connection, deployment, since, limit)
+
+    def emotions_of(self, conversation: str) -> list[ProbeResult]:
+        """Every result of a conversation (its salted id), by turn."""
+        with self._reading() as connection:
+            return probes.emotions_of(connection, conversation)
+
+    # -- journal
+
+    def save_state(self, name: str, value: Mapping[str, Any]) -> None:
+        """Replace a named state: JSON values, no NaN or infinity (ValueError)."""
+        with self._writing() as connection:
+            journal.save_state(connection, name, value, self._clock())
+
+    def load_state(self, name: str) -> dict[str, Any] | None:
+        """The named state, or None."""
+        with self._reading() as connection:
+            return journal.load_state(connection, name)
+
+    def save_event(self, event: Event) -> int:
+        """Append the event and return its id, a growing cursor."""
+        with self._writing() as connection:
+            return journal.save_event(connection, event)
+
+    def events(self, since_id: int = 0, limit: int = 100) -> list[Event]:
+        """Events after a cursor, oldest first."""
+        with self._reading() as connection:
+            return journal.events_since(connection, since_id, limit)
+
+    def save_baseline(self, deployment: str, protocol_key: str, value: Mapping[str, Any]) -> None:
+        """Replace the baseline of a deployment under a protocol."""
+        with self._writing() as connection:
+            journal.save_baseline(connection, deployment, protocol_key, value, self._clock())
+
+    def baseline(self, deployment: str, protocol_key: str) -> dict[str, Any] | None:
+        """The baseline, or None."""
+        with self._reading() as connection:
+            return journal.baseline(connection, deployment, protocol_key)
+
+    def add_tokens(self, purpose: str, type_: str, tokens: int, at: float) -> None:
+        """Add spent tokens; type_ is ``prompt`` or ``completion``. May over-count after a failure, never under."""
+        with self._writing() as connection:
+            journal.add_tokens(connection, purpose, type_, tokens, at)
+
+    def tokens_used(self, purpose: str | None, since: float) -> int:
+        """Tokens of all types since the start of the minute of ``since``; of every purpose where that is None."""
+        with self._reading() as connection:
+            return journal.tokens_used(connection, purpose, since)

@@ -1,0 +1,145 @@
+"""The tables, once for SQLite and PostgreSQL. Times are Unix seconds, UTC.
+
+Conversations are salted hashes and scores only: no column here can hold what a user or a model said in a conversation.
+``item_results.answer_text`` is the model's answer to a benchmark item, which no user wrote.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+__all__ = ["baselines", "events", "item_results", "metadata", "probes", "runs", "slots", "states", "token_usage"]
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("deployment", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("protocol_key", Text, nullable=False),
+    Column("protocol", JSON, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("upstream", Text, nullable=False),
+    Column("item_ids", JSON, nullable=False),
+    Column("passes", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("finished_at", Double),
+    Column("score_points", Double),
+    Column("parseable", Integer),
+    Index(None, "deployment", "started_at"),
+)
+
+item_results = Table(
+    "item_results",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("repetition", Integer, nullable=False),
+    # A row without an outcome is a call that was started: its cost may have been incurred.
+    Column("attempts", Integer, nullable=False),
+    Column("attempted_at", Double, nullable=False),
+    Column("outcome", Text),
+    Column("reason", Text, nullable=False),
+    Column("score", Double),
+    Column("answer", JSON, nullable=False),
+    Column("answer_text", Text, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("latency_seconds", Double, nullable=False),
+    Column("answered_model", Text, nullable=False),
+    Column("system_fingerprint", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("run_id", "item_id", "repetition"),
+    Index(None, "item_id", "at"),
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("slot_at", Double, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("done_at", Double),
+    PrimaryKeyConstraint("name", "slot_at"),
+)
+
+probes = Table(
+    "probes",
+    metadata,
+    Column("deployment", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("judge", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("emotions", JSON, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("latency_seconds", Double, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("turn_ended_at", Double, nullable=False),
+    PrimaryKeyConstraint("conversation", "turn", "kind", "judge", "deployment"),
+    Index(None, "deployment", "at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("deployment", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("details", JSON, nullable=False),
+    # Ids are cursors of the events API: SQLite may not hand out a removed one again.
+    sqlite_autoincrement=True,
+)
+
+states = Table(
+    "states",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("saved_at", Double, nullable=False),
+)
+
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("deployment", Text, nullable=False),
+    Column("protocol_key", Text, nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("saved_at", Double, nullable=False),
+    PrimaryKeyConstraint("deployment", "protocol_key"),
+)
+
+token_usage = Table(
+    "token_usage",
+    metadata,
+    Column("purpose", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("minute", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    PrimaryKeyConstraint("purpose", "type", "minute"),
+)

@@ -100,6 +100,7 @@ class WriterLock:
         if not self._thread.acquire(timeout=self._timeout):
             raise StoreUnavailable("another thread is writing to the store", reason="locked")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 self._lock_file(descriptor, deadline)

@@ -52,17 +52,13 @@ class Store:
 
     def open(self) -> OpenReport:
         """Create or migrate the schema. A corrupt SQLite file is set aside, reported here and as an event."""
-        moved: Path | None = None
-        with mapped():
-            if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._exclusive():
-                if self._path is not None:
-                    sqlite_file.prepare(self._path)
-                    if sqlite_file.is_corrupt(self._path):
-                        moved = sqlite_file.set_aside(self._path, self._clock())
-                        sqlite_file.prepare(self._path)
+        try:
+            with mapped(), self._exclusive():
+                moved = self._set_aside_if_corrupt()
                 revision = self._migrate()
+        except BaseException:
+            self._engine.dispose()
+            raise
         self._open = True
         if moved is not None:
             self.save_event(
@@ -75,6 +71,16 @@ class Store:
         self._open = False
         with mapped(), self._exclusive():
             self._engine.dispose()
+
+    def _set_aside_if_corrupt(self) -> Path | None:
+        if self._path is None:
+            return None
+        sqlite_file.prepare(self._path)
+        if not sqlite_file.is_corrupt(self._path):
+            return None
+        moved = sqlite_file.set_aside(self._path, self._clock())
+        sqlite_file.prepare(self._path)
+        return moved
 
     def _migrate(self) -> str:
         config = Config()
@@ -209,7 +215,7 @@ class Store:
     # -- journal
 
     def save_state(self, name: str, value: Mapping[str, Any]) -> None:
-        """Replace a named state: JSON values, no NaN or infinity (ValueError)."""
+        """Replace a named state: JSON values, no NaN or infinity (ValueError or StatementError)."""
         with self._writing() as connection:
             journal.save_state(connection, name, value, self._clock())
 

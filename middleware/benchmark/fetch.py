@@ -21,7 +21,6 @@ __all__ = ["Progress", "download_client", "fetch", "import_file", "stored_path"]
 # bytes so far
 Progress = Callable[[int], None]
 _REDIRECTS = 5
-_READ = 64 * 1024
 _MAX_BYTES = 2 * 1024 * 1024
 
 
@@ -58,7 +57,7 @@ def fetch(
     with _new_file(stored_path(official, data_dir)) as descriptor:
         try:
             with _opened(http, source) as response:
-                for chunk in response.iter_bytes(_READ):
+                for chunk in response.iter_bytes():
                     size += len(chunk)
                     if size > official.size:
                         raise ItemSetError(

@@ -19,7 +19,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A decoded exchange. flags: what was odd, from a closed set (``partial``, ``truncated``, ``image``, ``tool`` ...)."""
+    """A decoded exchange. flags: what was odd, from a closed set (``partial``, ``truncated``, ``image``, ``tool`` ...).
+
+    response_id, previous_response_id: of the Responses API, where the server keeps the conversation; else empty.
+    """
 
     dialect: str
     model: str
@@ -31,6 +34,8 @@ class Transcript:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     flags: frozenset[str] = frozenset()
+    response_id: str = ""
+    previous_response_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

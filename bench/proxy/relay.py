@@ -1,0 +1,56 @@
+"""The relay as a target, in its variants: tap off, 10 % and 100 %, and with single costs left out."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import msgspec
+
+from bench.proxy.bars import PLAIN, TAP_ALL, TAP_TENTH
+from bench.proxy.targets import Running, Site, Target, free_port, launched
+from middleware.records.relay import DeploymentMatch, Listener, RelayConfig, Tap, UpstreamTarget
+
+__all__ = ["CONTROL_RATE", "relay", "variants"]
+
+CONTROL_RATE = 100
+_ABLATED_LOADS = frozenset({"json c=64", "sse 50x50/s"})
+
+
+def variants() -> list[Target]:
+    """All variants; the ones with a cost left out run only the two loads on which a bar stands."""
+    return [
+        Target(PLAIN, relay(tap=0.0, control=None)),
+        Target(TAP_TENTH, relay(tap=0.1, control=CONTROL_RATE)),
+        Target(TAP_ALL, relay(tap=1.0, control=CONTROL_RATE)),
+        Target(
+            "relay, strict checks off", relay(tap=0.0, control=None, ablation="strict"), _ABLATED_LOADS, streams=False
+        ),
+        Target("relay, metrics off", relay(tap=0.0, control=None, ablation="metrics"), _ABLATED_LOADS, streams=False),
+    ]
+
+
+def relay(
+    *, tap: float, control: int | None, ablation: str = "none"
+) -> Callable[[Site], AbstractContextManager[Running]]:
+    """How to start the relay. tap: share of exchanges; control: rate of the stand-in in exchanges/s, None for none.
+
+    Its cost is that of the relay process alone; the stand-in's is told beside it.
+    """
+
+    @contextmanager
+    def start(site: Site) -> Iterator[Running]:
+        port = free_port()
+        config = RelayConfig(
+            upstream=UpstreamTarget("http", "127.0.0.1", site.upstream),
+            listeners=(Listener("127.0.0.1", port),),
+            tap=Tap(rate=tap),
+            deployments=(DeploymentMatch("default", tapped=tap > 0),),
+        )
+        path = site.folder / f"relay-{port}.json"
+        path.write_bytes(msgspec.json.encode(config))
+        rate = "none" if control is None else str(control)
+        command = [sys.executable, "-P", "-m", "bench.proxy.relay_process", str(path), rate, ablation]
+        with launched(command, port, own_process=True) as running:
+            yield running
+
+    return start

@@ -1,0 +1,448 @@
+"""The client's side of the pair: cuts requests out of one connection and passes them on, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from enum import Enum
+from typing import TYPE_CHECKING, cast
+
+from middleware.proxy.body import BodyReader
+from middleware.proxy.deployments import dialect_of
+from middleware.proxy.errors import Refusal, Refused, error_response
+from middleware.proxy.framing import FramingError, RequestFramer
+from middleware.proxy.heads import CHUNKED, RequestHead, read_request
+from middleware.proxy.own import OWN_PREFIX, own_answer
+from middleware.proxy.sweep import hung_up, over
+from middleware.proxy.transit import Transit
+
+if TYPE_CHECKING:
+    from middleware.proxy.context import Context
+
+__all__ = ["ClientSide"]
+
+# A body may take its timeout and, on top, the time that it needs at this rate: a drip is cut, a big upload is not.
+_LEAST_BYTES_PER_SECOND = 500
+_LINGER_OFF = struct.pack("ii", 1, 0)
+# After an early refusal what the client still sends is read and thrown away, so that it gets to read the answer.
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 16 * 1024 * 1024
+
+
+class State(Enum):
+    """HEAD: a request's head is awaited or incomplete. BODY: its body is on the way. WAIT: an answer is.
+
+    LINGER: all was said, what comes is thrown away. GONE: closed.
+    """
+
+    HEAD = 1
+    BODY = 2
+    WAIT = 3
+    LINGER = 4
+    GONE = 5
+
+
+class ClientSide(asyncio.Protocol):
+    """Owns its transit. keep_alive: whether another request may follow on this connection."""
+
+    __slots__ = (
+        "_body",
+        "_context",
+        "_framer",
+        "_held",
+        "_left_to_drop",
+        "_over_limit",
+        "_read_paused",
+        "_served",
+        "_since",
+        "_slice",
+        "_state",
+        "_transit",
+        "_transport",
+        "_write_paused",
+        "keep_alive",
+        "write",
+    )
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._state = State.HEAD
+        self._framer = RequestFramer()
+        self._held = bytearray()
+        self._transport: asyncio.Transport
+        self._slice: set[ClientSide]
+        self._transit: Transit | None = None
+        self._body: BodyReader | None = None
+        self._read_paused = self._write_paused = False
+        self._over_limit = False
+        self._served = False
+        self._left_to_drop = 0
+        self._since = 0.0
+        self.keep_alive = True
+
+    # -- lifecycle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        context = self._context
+        # uvloop's transports have the interface of asyncio.Transport without deriving from it
+        self._transport = cast("asyncio.Transport", transport)
+        self.write = self._transport.write
+        self._transport.set_write_buffer_limits(high=context.limits.buffer_bytes)
+        self._since = context.clock()
+        self._over_limit = context.counters.open_clients >= context.max_clients
+        context.counters.accepted += 1
+        self._slice = context.clients[context.counters.accepted % len(context.clients)]
+        self._slice.add(self)
+        context.counters.open_clients += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        context = self._context
+        self._slice.discard(self)
+        context.counters.open_clients -= 1
+        self._state = State.GONE
+        transit = self._transit
+        if transit is not None:
+            self._transit = None
+            self._let_go(transit)
+            context.counters.count(context.counters.cancellations, transit.cell.deployment)
+            transit.observe(context, complete=False)
+        del self.write
+
+    def eof_received(self) -> None:
+        """A client that stops sending has left, as with most proxies: what it asked for is cancelled by the close."""
+
+    def drain(self) -> None:
+        """The relay is stopping: close at once where nothing is under way, else after the answer."""
+        self.keep_alive = False
+        if self._state is State.HEAD and not self._held:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    # -- from the client
+
+    def data_received(self, data: bytes) -> None:
+        state = self._state
+        if state is State.HEAD:
+            if self._held:
+                self._held += data
+                self._advance()
+            else:
+                self._read_request(data)
+                if self._held:
+                    self._advance()
+        elif state is State.BODY:
+            self._read_body(data)
+        elif state is State.WAIT:
+            self._hold(data)
+        elif state is State.LINGER:
+            self._left_to_drop -= len(data)
+            if self._left_to_drop < 0:
+                self._transport.abort()
+
+    def _hold(self, data: bytes) -> None:
+        """Keep pipelined bytes for later, and no more of them than a head may be long."""
+        self._held += data
+        if len(self._held) > self._context.limits.head_bytes:
+            self.pause_reading()
+
+    def _advance(self) -> None:
+        """Go on with what is held, as long as answers can be written and nothing is under way."""
+        while self._held and self._state is State.HEAD and not self._write_paused:
+            size = len(self._held)
+            data = bytes(self._held)
+            self._held.clear()
+            self._read_request(data)
+            if len(self._held) == size:
+                return
+        if not self._write_paused and self._state is State.HEAD:
+            self.resume_reading()
+
+    def _read_request(self, data: bytes) -> None:
+        """Cut a head off the data and start its transit; an incomplete one is held."""
+        began = self._context.clock()
+        end = data.find(b"\r\n\r\n") + 4
+        limit = self._context.limits.head_bytes
+        if end < 4 or end > limit:
+            if len(data) > limit:
+                self._refuse(Refusal.HEAD_TOO_LARGE)
+                return
+            if not self._held:
+                self._since = began
+            self._held += data
+            return
+        raw = data[:end]
+        try:
+            head = read_request(raw, self._context.rules)
+            rest = data[end:]
+            self._frame(head, raw, len(rest))
+        except Refused as refused:
+            self._refuse(refused.refusal)
+        except FramingError:
+            self._refuse(Refusal.BAD_REQUEST)
+        else:
+            self._start(head, rest, began)
+
+    def _frame(self, head: RequestHead, raw: bytes, available: int) -> None:
+        """Let llhttp judge the head as well, and make ready for a body that has not come whole; raises as they do."""
+        limit = self._context.limits.body_bytes
+        if head.upgrade:
+            raise Refused(Refusal.UPGRADE_UNSUPPORTED)
+        if head.length > limit:
+            raise Refused(Refusal.BODY_TOO_LARGE)
+        if head.length != CHUNKED:
+            self._framer.begin(raw)
+        if head.length == CHUNKED or available < head.length:
+            self._body = BodyReader(head.length, raw, self._framer, limit)
+
+    def _start(self, head: RequestHead, rest: bytes, began: float) -> None:
+        """Begin the transit of a request whose head may pass."""
+        context = self._context
+        self._served = True
+        self.keep_alive = head.keep_alive and not context.draining
+        if self._over_limit:
+            self._refuse(Refusal.RELAY_CONNECTIONS)
+            return
+        if head.target.startswith(OWN_PREFIX) and self._answer_own(head, rest):
+            return
+        match, key = context.deployments.find(head)
+        cell = context.counters.cell(match.name, dialect_of(head.target, head.content_type))
+        transit = self._transit = Transit(self, head, cell, began)
+        context.counters.inflight += 1
+        if context.tap is not None and match.tapped:
+            transit.begin_recording(context, match, key)
+        self._state = State.BODY
+        self._since = began
+        if self._body is not None:
+            transit.pending.append(head.forwarded)
+            if rest:
+                self._read_body(rest)
+            if self._transit is not None:
+                context.pool.send(transit)
+        else:
+            self._send_whole(transit, rest)
+        transit.overhead = context.clock() - began
+
+    def _send_whole(self, transit: Transit, rest: bytes) -> None:
+        """The common case: the body came with the head, or there is none; one write."""
+        length = transit.head.length
+        body = rest
+        if len(rest) != length:
+            body = rest[:length]
+            self._held += rest[length:]
+        if body:
+            self._framer.feed(body)
+        self._state = State.WAIT
+        transit.request_done = True
+        transit.pending.append(transit.head.forwarded + body)
+        self._context.counters.received_bytes += length
+        self._context.pool.send(transit)
+        if transit.recording is not None and body:
+            transit.keep_request(self._context, body)
+
+    def _answer_own(self, head: RequestHead, rest: bytes) -> bool:
+        keep_alive = self.keep_alive and head.length == 0
+        answer = own_answer(head.method, head.target, draining=self._context.draining, close=not keep_alive)
+        if answer is None:
+            return False
+        self.write(answer)
+        self._held += rest
+        if not keep_alive:
+            self._linger()
+        return True
+
+    def _read_body(self, data: bytes) -> None:
+        transit, body = self._transit, self._body
+        assert transit is not None  # noqa: S101 - the state BODY has both
+        assert body is not None  # noqa: S101
+        try:
+            wire, used = body.take(data)
+        except Refused as refused:
+            self.fail(transit, refused.refusal)
+            return
+        except FramingError:
+            self.fail(transit, Refusal.BAD_FRAMING)
+            return
+        if wire:
+            if transit.upstream is not None:
+                transit.upstream.send(transit, wire)
+            else:
+                transit.pending.append(wire)
+        self._context.counters.received_bytes += used
+        if transit.recording is not None:
+            transit.keep_request(self._context, data if used == len(data) else data[:used])
+        if body.done:
+            self._body = None
+            self._state = State.WAIT
+            transit.request_done = True
+            transit.waiting_since = self._context.clock()
+            if used < len(data):
+                self._hold(data[used:])
+
+    # -- flow control, both ways
+
+    def pause_reading(self) -> None:
+        """Let the client wait: the upstream is slow, or not connected yet."""
+        if not self._read_paused and self._state is not State.GONE:
+            self._read_paused = True
+            self._since = self._context.clock()
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """More may come; a body's time starts anew, since the wait was not the client's."""
+        if self._read_paused and self._state is not State.GONE:
+            self._read_paused = False
+            self._since = self._context.clock()
+            if self._body is not None:
+                self._body.received = 0
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        if self._transit is not None and self._transit.upstream is not None:
+            self._transit.upstream.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._transit is not None and self._transit.upstream is not None:
+            self._transit.upstream.resume_reading()
+        self._advance()
+
+    # -- from the upstream's side
+
+    def finish_head(self, transit: Transit, lines: bytes) -> bytes:
+        """The answer's head with what may be added: the awareness header, and Connection where this closes after it."""
+        awareness = self._context.awareness
+        if awareness and transit.head.conversation and (value := awareness.get(transit.head.conversation)):
+            lines += b"x-eqwatch-emotions: " + value + b"\r\n"
+        if not self.keep_alive:
+            lines += b"Connection: close\r\n"
+        return lines + b"\r\n"
+
+    def answered(self, transit: Transit) -> None:
+        """The answer has been written to its end."""
+        self._transit = transit.client = None
+        if not transit.request_done:
+            self._linger()
+        elif self.keep_alive:
+            self._state = State.HEAD
+            self._since = self._context.clock()
+        else:
+            self._close()
+        transit.observe(self._context, complete=True)
+        if self._held or self._read_paused:
+            self._advance()
+
+    def fail(self, transit: Transit, refusal: Refusal, *, flushable: bool = True) -> None:
+        """The request can't be answered: an error where no answer has begun, else an unclean end.
+
+        flushable: the client can tell from the framing that the answer is cut short, so what is buffered may go out.
+        """
+        self._let_go(transit)
+        self._transit = None
+        if transit.status:
+            self._body = None
+            self._close() if flushable else self._reset()
+        else:
+            transit.status = refusal.status
+            transit.first_byte_at = self._context.clock()
+            keep_alive = self.keep_alive and transit.request_done
+            self.write(error_response(refusal, close=not keep_alive, head_only=transit.head.method == b"HEAD"))
+            if keep_alive:
+                self._state = State.HEAD
+                self._since = transit.first_byte_at
+            else:
+                self._linger()
+        transit.observe(self._context, complete=False)
+        if self._held or self._read_paused:
+            self._advance()
+
+    def _let_go(self, transit: Transit) -> None:
+        """Part a transit from both sides; an upstream that still works on it is dropped at once."""
+        upstream = transit.upstream
+        transit.client = transit.upstream = None
+        if upstream is not None:
+            upstream.abort()
+
+    # -- endings
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer a request that never became a transit, and close."""
+        counters = self._context.counters
+        counters.count(counters.refusals, refusal.code)
+        self.write(error_response(refusal, close=True))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say that no more will come, and let the client read what was said before the socket goes."""
+        if self._state is State.GONE:
+            return
+        self._body = None
+        self._held.clear()
+        self._state = State.LINGER
+        self._left_to_drop = _LINGER_BYTES
+        self.keep_alive = False
+        self.resume_reading()
+        self._since = self._context.clock()
+        self._transport.write_eof()
+
+    def _close(self) -> None:
+        """Send what is buffered, then close."""
+        self._state = State.LINGER
+        self._since = self._context.clock()
+        self._held.clear()
+        self._transport.close()
+
+    def _reset(self) -> None:
+        """Close so that the client can't take it for a clean end."""
+        self._state = State.LINGER
+        channel = self._transport.get_extra_info("socket")
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+        self._transport.abort()
+
+    # -- time
+
+    def sweep(self, now: float) -> None:
+        """Enforce the timeouts; called every so often for each connection."""
+        state = self._state
+        if state is State.HEAD:
+            self._sweep_head(now)
+        elif state is State.LINGER:
+            flushed = not self._transport.get_write_buffer_size()
+            if over(now - self._since, _LINGER_SECONDS if flushed else self._context.timeouts.idle):
+                self._transport.abort()
+        elif self._read_paused and hung_up(self._transport.get_extra_info("socket").fileno()):
+            self._transport.abort()
+        elif self._transit is not None:
+            self._sweep_transit(self._transit, now)
+
+    def _sweep_head(self, now: float) -> None:
+        timeouts = self._context.timeouts
+        waited = now - self._since
+        if self._write_paused:
+            if over(waited, timeouts.idle):
+                self._transport.abort()
+        elif self._held or not self._served:
+            if over(waited, timeouts.head):
+                self._refuse(Refusal.REQUEST_TIMEOUT) if self._held else self._transport.close()
+        elif over(waited, timeouts.keep_alive):
+            self._transport.close()
+
+    def _sweep_transit(self, transit: Transit, now: float) -> None:
+        timeouts = self._context.timeouts
+        upstream = transit.upstream
+        if upstream is not None and upstream.active:
+            upstream.active = False
+            transit.waiting_since = now
+        elif self._body is not None and not self._read_paused:
+            if over(now - self._since - self._body.received / _LEAST_BYTES_PER_SECOND, timeouts.body):
+                self.fail(transit, Refusal.REQUEST_TIMEOUT)
+        elif upstream is not None:
+            timeout = timeouts.idle if transit.status or self._body is not None else timeouts.first_byte
+            if over(now - max(transit.waiting_since, self._since), timeout):
+                reason = "idle_timeout" if transit.status else "first_byte_timeout"
+                self._context.counters.count(self._context.counters.failures, reason)
+                self.fail(transit, Refusal.UPSTREAM_TIMEOUT, flushable=False)

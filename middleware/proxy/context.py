@@ -1,0 +1,85 @@
+"""What all connections of one relay share: settings, numbers, the pool, the observers. Wired by the relay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from middleware.proxy.counters import Counters
+from middleware.proxy.deployments import Deployments
+from middleware.proxy.heads import RequestRules
+from middleware.records.relay import Limits, RelayConfig, Timeouts
+
+if TYPE_CHECKING:
+    from middleware.proxy.client import ClientSide
+    from middleware.proxy.pool import Pool
+    from middleware.proxy.tap import Tap
+
+__all__ = ["SWEEP_SLICES", "Context"]
+
+SWEEP_SLICES = 8
+
+AccessLog = Callable[[dict[str, Any]], None]
+FaultLog = Callable[[str, BaseException], None]
+
+
+class Context:
+    """One for each relay process, owned by it. clock: monotonic seconds; draining: no new work on old connections."""
+
+    __slots__ = (
+        "access_log",
+        "awareness",
+        "clients",
+        "clock",
+        "counters",
+        "deployments",
+        "draining",
+        "fault_log",
+        "limits",
+        "max_clients",
+        "pool",
+        "rules",
+        "tap",
+        "timeouts",
+    )
+
+    def __init__(
+        self,
+        config: RelayConfig,
+        *,
+        clock: Callable[[], float],
+        counters: Counters,
+        fault_log: FaultLog,
+        access_log: AccessLog | None,
+    ) -> None:
+        self.limits: Limits = config.limits
+        self.timeouts: Timeouts = config.timeouts
+        self.max_clients = config.limits.connections
+        self.rules = RequestRules(host_of(config), config.upstream.base_path.encode(), config.limits.headers)
+        self.deployments = Deployments(config.deployments, config.key_salt)
+        self.clock = clock
+        self.counters = counters
+        self.fault_log = fault_log
+        self.access_log = access_log
+        # In slices, by the order of arrival, so that a sweep need not look at all of them at once.
+        self.clients: tuple[set[ClientSide], ...] = tuple(set() for _ in range(SWEEP_SLICES))
+        self.draining = False
+        # Filled by AwarenessUpdate: conversation -> header value; None while the response header is switched off.
+        self.awareness: dict[bytes, bytes] | None = {} if config.awareness_header else None
+        self.pool: Pool
+        self.tap: Tap | None = None
+
+    def contained(self, observer: str, error: Exception) -> None:
+        """An observer failed: count it and log it once for each observer; traffic goes on."""
+        table = self.counters.observer_errors
+        if observer not in table:
+            self.fault_log(observer, error)
+        self.counters.count(table, observer)
+
+
+def host_of(config: RelayConfig) -> bytes:
+    """The value of Host for the upstream: without the port where it is the scheme's own."""
+    target = config.upstream
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    own = {"http": 80, "https": 443}.get(target.scheme)
+    return (host if target.port == own else f"{host}:{target.port}").encode()

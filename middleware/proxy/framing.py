@@ -1,0 +1,96 @@
+"""llhttp as the judge of message framing: validates heads and fixed-length bodies, finds the end of chunked ones.
+
+httptools does not say where in the input a message ended, so input is cut at every place where a chunked message may
+end; what lies beyond the end is never fed. No callback for headers or bodies unless asked for: that keeps it cheap.
+"""
+
+from collections.abc import Callable
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
+
+__all__ = ["FramingError", "RequestFramer", "ResponseFramer"]
+
+FramingError = (HttpParserError, HttpParserUpgrade)
+_END = b"\r\n\r\n"
+_LINE_ENDS = frozenset(b"\r\n")
+
+
+class _Callbacks:
+    """What llhttp calls; a class of its own, so that framer and parser form no reference cycle."""
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def on_message_complete(self) -> None:
+        self.done = True
+
+
+class _BodyCallbacks(_Callbacks):
+    """The same, and the payload of each chunk goes to a sink."""
+
+    __slots__ = ("on_body",)
+
+    def __init__(self, on_body: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self.on_body = on_body
+
+
+class _Framer:
+    """One direction of one connection, message after message."""
+
+    __slots__ = ("_callbacks", "feed")
+
+    def __init__(
+        self, parser: type[HttpRequestParser | HttpResponseParser], on_body: Callable[[bytes], None] | None
+    ) -> None:
+        self._callbacks = _Callbacks() if on_body is None else _BodyCallbacks(on_body)
+        self.feed: Callable[[bytes], None] = parser(self._callbacks).feed_data
+
+    @property
+    def done(self) -> bool:
+        """Whether the current message has been fed to its end."""
+        return self._callbacks.done
+
+    def begin(self, head: bytes) -> None:
+        """Feed the head of the next message; raises one of FramingError."""
+        self._callbacks.done = False
+        self.feed(head)
+
+    def take(self, data: bytes) -> int:
+        """Feed a piece of a chunked message; the number of bytes that belong to it. Raises one of FramingError."""
+        at = 0
+        if data[0] in _LINE_ENDS:  # the end of the message may straddle two reads
+            while at < min(len(data), len(_END) - 1) and data[at] in _LINE_ENDS:
+                self.feed(data[at : at + 1])
+                at += 1
+                if self._callbacks.done:
+                    return at
+        while (cut := data.find(_END, at)) >= 0:
+            cut += len(_END)
+            self.feed(data[at:cut])
+            at = cut
+            if self._callbacks.done:
+                return at
+        if at < len(data):
+            self.feed(data[at:] if at else data)
+        return len(data)
+
+
+class RequestFramer(_Framer):
+    """Frames requests."""
+
+    __slots__ = ()
+
+    def __init__(self, on_body: Callable[[bytes], None] | None = None) -> None:
+        super().__init__(HttpRequestParser, on_body)
+
+
+class ResponseFramer(_Framer):
+    """Frames answers; make a new one after an answer to HEAD, whose missing body llhttp can't know of."""
+
+    __slots__ = ()
+
+    def __init__(self, on_body: Callable[[bytes], None] | None = None) -> None:
+        super().__init__(HttpResponseParser, on_body)

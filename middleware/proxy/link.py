@@ -1,0 +1,112 @@
+"""The relay's end of the socket to control: never waits, never grows past its bound, is nobody's reason to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import msgspec
+
+from middleware.proxy.context import Context
+from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, SnapshotRequest
+from middleware.records.link import FrameBuffer, decode_from_control, encode_frame
+
+__all__ = ["Link", "LinkProtocol"]
+
+_BUFFER_BYTES = 8 * 1024 * 1024
+_MAX_AWARENESS = 10_000
+_MAX_CREDIT = 1_000
+_PRINTABLE = frozenset(range(0x20, 0x7F))
+
+
+class Link:
+    """What the tap sees of control: whether it would take an exchange now. The relay's; outlives each control."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._transport: asyncio.Transport | None = None
+        self._credit = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether a control is there (it may still be hung)."""
+        return self._transport is not None
+
+    def attach(self, transport: asyncio.Transport) -> None:
+        """A new control is there; it has no credit yet."""
+        self._transport = transport
+        self._credit = 0
+
+    def detach(self, transport: asyncio.Transport) -> None:
+        """This control is gone."""
+        if self._transport is transport:
+            self._transport = None
+            self._credit = 0
+
+    def ready(self) -> str:
+        """Empty where control would take an exchange now, else the reason why not."""
+        if self._transport is None:
+            return "no_control"
+        if self._credit <= 0:
+            return "no_credit"
+        if self._transport.get_write_buffer_size() > _BUFFER_BYTES:
+            return "link_full"
+        return ""
+
+    def offer(self, exchange: Exchange) -> str:
+        """Send an exchange; the reason why not, else empty."""
+        reason = self.ready()
+        if not reason and self._transport is not None:
+            self._credit -= 1
+            self._transport.write(encode_frame(exchange))
+        return reason
+
+    def receive(self, payload: bytes) -> None:
+        """Act on one record of control's; raises msgspec.DecodeError."""
+        record = decode_from_control(payload)
+        if isinstance(record, Credit):
+            self._credit = min(_MAX_CREDIT, self._credit + record.exchanges)
+        elif isinstance(record, SnapshotRequest):
+            if self._transport is not None and self._transport.get_write_buffer_size() <= 2 * _BUFFER_BYTES:
+                self._transport.write(encode_frame(self.context.counters.snapshot()))
+        else:
+            self._be_aware(record)
+
+    def _be_aware(self, update: AwarenessUpdate) -> None:
+        table = self.context.awareness
+        if table is None:
+            return
+        conversation = update.conversation.encode("latin-1", "ignore")
+        value = update.header.encode("ascii", "ignore")
+        table.pop(conversation, None)
+        if value and _PRINTABLE.issuperset(value):
+            table[conversation] = value
+            while len(table) > _MAX_AWARENESS:
+                del table[next(iter(table))]
+
+
+class LinkProtocol(asyncio.Protocol):
+    """One control's connection; closes it on what it can't understand (the supervisor then starts control anew)."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._frames = FrameBuffer()
+        self._transport: asyncio.Transport
+        self.lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the interface of asyncio.Transport without deriving from it
+        self._transport = cast("asyncio.Transport", transport)
+        self._link.attach(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for payload in self._frames.feed(data):
+                self._link.receive(payload)
+        except (msgspec.DecodeError, ValueError) as error:
+            self._link.context.contained("link", error)
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._link.detach(self._transport)
+        self.lost.set()

@@ -1,0 +1,62 @@
+"""Time in the relay: one ticker for all connections instead of a timer for each request, and the loop's lag with it."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import TYPE_CHECKING
+
+from middleware.records.relay import Timeouts
+
+if TYPE_CHECKING:
+    from middleware.proxy.context import Context
+
+__all__ = ["hung_up", "over", "readable", "sweep_connections", "sweep_period"]
+
+_LONGEST_SECONDS = 0.5
+_SHORTEST_SECONDS = 0.05
+
+
+def over(waited: float, timeout: float) -> bool:
+    """Whether a timeout (seconds; 0 switches it off) has passed."""
+    return 0 < timeout < waited
+
+
+def hung_up(descriptor: int) -> bool:
+    """Whether the peer has closed or half-closed a socket that is not being read."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+def readable(descriptor: int) -> bool:
+    """Whether a socket has something to say, be it that its peer has closed."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+def sweep_period(timeouts: Timeouts) -> float:
+    """How often each connection is looked at, in seconds: often enough for the shortest timeout."""
+    set_ones = [
+        value
+        for value in (timeouts.head, timeouts.body, timeouts.keep_alive, timeouts.first_byte, timeouts.idle)
+        if value > 0
+    ]
+    return max(_SHORTEST_SECONDS, min([_LONGEST_SECONDS, *(value / 4 for value in set_ones)]))
+
+
+async def sweep_connections(context: Context) -> None:
+    """Look at every connection once a period, an eighth of them at a time, so that no sweep holds up the loop."""
+    pause = sweep_period(context.timeouts) / len(context.clients)
+    turn = 0
+    while True:
+        due = context.clock() + pause
+        await asyncio.sleep(pause)
+        now = context.clock()
+        context.counters.lag.observe(max(0.0, now - due))
+        for client in tuple(context.clients[turn]):
+            client.sweep(now)
+        if turn == 0:
+            context.pool.expire(now)
+        turn = (turn + 1) % len(context.clients)

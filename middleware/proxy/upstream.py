@@ -1,0 +1,268 @@
+"""The upstream's side of the pair: one kept-alive connection, whose every read is written to the client at once."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import TYPE_CHECKING, cast
+
+from middleware.proxy.errors import Refusal, Refused
+from middleware.proxy.framing import FramingError, ResponseFramer
+from middleware.proxy.heads import CHUNKED, UNTIL_CLOSE, ResponseHead, read_response, without_headers
+
+if TYPE_CHECKING:
+    from middleware.proxy.context import Context
+    from middleware.proxy.transit import Transit
+
+__all__ = ["UpstreamSide"]
+
+_TRANSFER_ENCODING = frozenset({b"transfer-encoding", b"trailer"})
+
+
+class _State(Enum):
+    """HEAD: an answer's head is awaited (or nothing, where no transit is set). BODY: within an answer. GONE: closed."""
+
+    HEAD = 1
+    BODY = 2
+    GONE = 3
+
+
+class UpstreamSide(asyncio.Protocol):
+    """Owned by the pool while idle, by a transit while in use."""
+
+    __slots__ = (
+        "_context",
+        "_framer",
+        "_held",
+        "_keep_alive",
+        "_left",
+        "_payload",
+        "_read_paused",
+        "_state",
+        "_transport",
+        "active",
+        "idle_since",
+        "reused",
+        "transit",
+    )
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._framer = ResponseFramer()
+        self._transport: asyncio.Transport
+        self._state = _State.HEAD
+        self._held = b""
+        self._left = 0
+        self._payload: list[bytes] | None = None
+        self._keep_alive = True
+        self._read_paused = False
+        self.transit: Transit | None = None
+        self.reused = False
+        self.active = False  # whether bytes came since the last sweep
+        self.idle_since = 0.0
+
+    # -- towards the upstream
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent here any more."""
+        return self._state is _State.GONE or self._transport.is_closing()
+
+    @property
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        descriptor: int = self._transport.get_extra_info("socket").fileno()
+        return descriptor
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the interface of asyncio.Transport without deriving from it
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._context.limits.buffer_bytes)
+
+    def begin(self, transit: Transit) -> None:
+        """Send what is pending of this transit, and be its upstream from now on."""
+        self.transit = transit
+        transit.upstream = self
+        data = transit.pending[0] if len(transit.pending) == 1 else b"".join(transit.pending)
+        transit.pending.clear()
+        transit.sent = data
+        self._transport.write(data)
+
+    def send(self, transit: Transit, data: bytes) -> None:
+        """Send more of the request's body."""
+        transit.sent = None
+        self._transport.write(data)
+
+    def abort(self) -> None:
+        """Drop the connection at once; whoever served on the other end sees its client leave."""
+        self.transit = None
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        if self.transit is not None and self.transit.client is not None:
+            self.transit.client.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.transit is not None and self.transit.client is not None:
+            self.transit.client.resume_reading()
+
+    # -- from the upstream
+
+    def pause_reading(self) -> None:
+        """The client is slow: let the upstream wait."""
+        if not self._read_paused and not self.closed:
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """The client can take more."""
+        if self._read_paused and not self.closed:
+            self._read_paused = False
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        self.active = True
+        transit = self.transit
+        if transit is None:
+            self._transport.abort()  # nobody asked: nothing from here may reach a client
+            return
+        try:
+            if self._state is _State.BODY:
+                self._read_body(transit, data, b"")
+            else:
+                self._read_head(transit, data)
+        except (Refused, *FramingError):
+            self._broken(transit, "protocol", Refusal.UPSTREAM_PROTOCOL)
+
+    def _read_head(self, transit: Transit, data: bytes) -> None:
+        began = self._context.clock()
+        while True:
+            if self._held:
+                data = self._held + data
+                self._held = b""
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4 or end > self._context.limits.head_bytes:
+                if len(data) > self._context.limits.head_bytes:
+                    raise Refused(Refusal.UPSTREAM_PROTOCOL)
+                self._held = data
+                return
+            raw = data[:end]
+            data = data[end:]
+            head = read_response(raw, transit.head.method)
+            self._framer.begin(raw)
+            if head.status >= 200:
+                break
+            self._interim(transit, head)
+        self._answer(transit, head, raw, data, began)
+
+    def _interim(self, transit: Transit, head: ResponseHead) -> None:
+        if head.status == 101:  # no upgrade was asked for
+            raise Refused(Refusal.UPSTREAM_PROTOCOL)
+        if not transit.head.http10 and transit.client is not None:
+            transit.client.write(head.lines + b"\r\n")
+
+    def _answer(self, transit: Transit, head: ResponseHead, raw: bytes, body: bytes, began: float) -> None:
+        client = transit.client
+        assert client is not None  # noqa: S101 - a transit without a client has let go of its upstream
+        lines = head.lines
+        self._left = head.length
+        self._keep_alive = head.keep_alive
+        if head.length == UNTIL_CLOSE:
+            client.keep_alive = False
+        elif head.length == CHUNKED and transit.head.http10:
+            lines = without_headers(lines, _TRANSFER_ENCODING)
+            self._payload = []
+            self._framer = ResponseFramer(self._payload.append)
+            self._framer.begin(raw)
+        if transit.recording is not None:
+            transit.recording.response_head = raw
+            transit.recording.chunked = head.length == CHUNKED and self._payload is None
+        self._state = _State.BODY
+        transit.status = head.status
+        transit.first_byte_at = began
+        self._read_body(transit, body, client.finish_head(transit, lines))
+
+    def _frame_fixed(self, data: bytes) -> bytes:
+        """What of this belongs to a body of known length."""
+        if len(data) > self._left:
+            data = data[: self._left]
+            self._keep_alive = False
+        if data:
+            self._framer.feed(data)
+            self._left -= len(data)
+        return data
+
+    def _frame_chunked(self, data: bytes) -> bytes:
+        """What of this belongs to a chunked body, for a client that knows no chunks without their framing."""
+        if data and (used := self._framer.take(data)) != len(data):
+            data = data[:used]
+            self._keep_alive = False
+        if self._payload is not None:
+            data = b"".join(self._payload)
+            self._payload.clear()
+        return data
+
+    def _read_body(self, transit: Transit, data: bytes, prefix: bytes) -> None:
+        """Find how much of this belongs to the answer, write that, and only then keep, count and finish."""
+        done = False
+        if self._left >= 0:
+            data = self._frame_fixed(data)
+            done = self._left == 0
+        elif self._left == CHUNKED:
+            data = self._frame_chunked(data)
+            done = self._framer.done
+        client = transit.client
+        assert client is not None  # noqa: S101 - a transit without a client has let go of its upstream
+        if prefix:
+            client.write(prefix + data)
+            transit.overhead += self._context.clock() - transit.first_byte_at
+        elif data:
+            client.write(data)
+        self._context.counters.sent_bytes += len(data)
+        if transit.recording is not None and data:
+            transit.keep_response(self._context, data)
+        if done:
+            self._finish(transit)
+
+    def _finish(self, transit: Transit) -> None:
+        """The answer has ended cleanly: let go of the transit, then of the connection, then tell the client's side."""
+        self.transit = transit.upstream = None
+        self._state = _State.HEAD
+        if self._keep_alive and transit.request_done and not self._transport.is_closing():
+            if transit.head.method == b"HEAD" or self._payload is not None:
+                self._framer = ResponseFramer()
+                self._payload = None
+            self.resume_reading()
+            self._context.pool.give_back(self)
+        else:
+            self._transport.abort()
+        client = transit.client
+        if client is not None:
+            client.answered(transit)
+
+    def eof_received(self) -> None:
+        """An answer without a length ends here; any other one is broken, which connection_lost sees to."""
+        transit = self.transit
+        if transit is not None and self._state is _State.BODY and self._left == UNTIL_CLOSE:
+            self._keep_alive = False
+            self._finish(transit)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._context.pool.forget(self)
+        transit = self.transit
+        if transit is not None:
+            if self._state is _State.HEAD and not self._held and self.reused and transit.replayable:
+                self.transit = transit.upstream = None
+                self._context.pool.replay(transit)
+            else:
+                self._broken(transit, "reset" if transit.status else "closed", Refusal.UPSTREAM_CLOSED)
+        self._state = _State.GONE
+
+    def _broken(self, transit: Transit, reason: str, refusal: Refusal) -> None:
+        """The answer can't be had: the client gets an error where none has begun, else a broken connection."""
+        counters = self._context.counters
+        counters.count(counters.failures, reason)
+        self.transit = transit.upstream = None
+        self._transport.abort()
+        if transit.client is not None:
+            transit.client.fail(transit, refusal, flushable=self._left != UNTIL_CLOSE and not transit.head.http10)

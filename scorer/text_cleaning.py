@@ -1,0 +1,84 @@
+"""Makes a model's text fit for the tolerant reading: reasoning set aside, spelling of characters evened out.
+
+Everything here is linear in the text's length, whatever the text.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+__all__ = ["MAX_CHARACTERS", "CleanText", "clean", "evened"]
+
+# The answer is at the end: of a longer text only the end is read.
+MAX_CHARACTERS = 200_000
+# Normalising takes quadratic time on a run of combining marks, so it is done in pieces.
+_PIECE = 512
+
+_CHARACTERS = str.maketrans(
+    {
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f", None),
+        "：": ":",
+        "％": "%",
+        "／": "/",
+        "＝": "=",
+        "｜": "|",
+        "−": "-",
+        "‐": "-",
+        "‑": "-",
+        "．": ".",
+        "\r": "\n",
+        "\u2028": "\n",
+        "\u2029": "\n",
+    }
+)
+_BREAK = re.compile(r"<(?:br ?/?|/?(?:li|ul|ol|p|tr|div|table|tbody))>")
+_MARKUP = re.compile(r"</?(?:b|strong|i|em|u|span|code|mark|td|th)>")
+_SPACES = re.compile(r"[^\S\n]+")
+_LINES = re.compile(r" ?\n\s*")
+
+_NAMES = "think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad|seed:think"
+# <think> and relatives; [think] (Mistral); ◁think▷ (Kimi); <|begin_of_thought|>; harmony's channels (gpt-oss).
+_REASONING = re.compile(
+    rf"(?P<open><(?:{_NAMES})>|\[think\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>(?:analysis|commentary))"
+    rf"|(?P<close></(?:{_NAMES})>|\[/think\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final(?:<\|message\|>)?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanText:
+    """visible: the answer proper, evened out. unclosed: reasoning that never ended, None where all of it did."""
+
+    visible: str
+    unclosed: str | None
+
+
+def clean(text: str) -> CleanText:
+    """Evens the text out and parts the answer from reasoning blocks, closed, unclosed or opened in the prompt."""
+    text = evened(text[-MAX_CHARACTERS:])
+    kept: list[str] = []
+    position = 0
+    opened = -1
+    for tag in _REASONING.finditer(text):
+        if tag["close"]:
+            if opened < 0:  # the prompt itself opened the block: all so far was reasoning
+                kept.clear()
+            opened, position = -1, tag.end()
+        elif opened < 0:
+            kept.append(text[position : tag.start()])
+            opened = tag.end()
+    if opened >= 0:
+        return CleanText("\n".join(kept), text[opened:])
+    return CleanText("\n".join([*kept, text[position:]]), None)
+
+
+def evened(text: str) -> str:
+    """One case, one form of accents, one space between words, one line break between lines."""
+    if not text.isascii():
+        text = text.translate(_CHARACTERS)
+        text = "".join(
+            unicodedata.normalize("NFC", text[start : start + _PIECE]) for start in range(0, len(text), _PIECE)
+        )
+    else:
+        text = text.replace("\r", "\n")
+    text = _MARKUP.sub(" ", _BREAK.sub("\n", text.casefold()))
+    return _LINES.sub("\n", _SPACES.sub(" ", text)).strip(" ")

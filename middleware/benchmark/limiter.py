@@ -108,6 +108,14 @@ class Limiter:
             self.in_flight -= 1
             self._wake()
 
+    def succeeded(self, ticket: Ticket, latency_seconds: float) -> None:
+        """The call of this turn was answered."""
+        self.rule.succeeded(ticket, latency_seconds)
+
+    def overloaded(self, ticket: Ticket, *, wait_seconds: float) -> None:
+        """The upstream asked this call to slow down, or broke under it."""
+        self.rule.overloaded(ticket, now=self._clock(), wait_seconds=wait_seconds)
+
     def set_ceiling(self, calls: int) -> None:
         """As `ConcurrencyRule.set_ceiling`, effective at once for calls that have not begun."""
         self.rule.set_ceiling(calls)

@@ -1,0 +1,275 @@
+"""Carries out a run: asks what is still open, concurrently, saves each outcome at once, and can go on after a kill.
+
+The sampling parameters of a call are the protocol's, on every retry: a monitor never changes what it measures.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol as Interface
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import retry_if_exception_type as on_error
+from tenacity import stop_after_delay as give_up_after
+
+from middleware.benchmark.limiter import Limiter
+from middleware.benchmark.outcomes import RunReport, failed_result, is_answer, report_of, scored_result
+from middleware.benchmark.protocol import messages_for, schema_for
+from middleware.errors import StoreUnavailable, UpstreamError
+from middleware.records.benchmark import ItemResult, Run, RunStatus
+from middleware.store import Fence
+from middleware.upstream import Completion, UpstreamClient
+from scorer.items import Item, ItemSet
+
+__all__ = ["LeaseLostError", "RetryPolicy", "RunStore", "UpstreamGaveUpError", "run_benchmark"]
+
+_RETRYABLE = frozenset({"connect", "rate_limited", "server_error", "protocol"})
+_OVERLOAD = frozenset({"connect", "rate_limited", "server_error", "timeout"})
+# The key, the path or the model is wrong: every other call would fail alike.
+_FATAL_STATUS = frozenset({401, 403, 404})
+_LEAST_FAILURES_IN_A_ROW = 8
+_SAVE_SECONDS = 30.0
+
+T = TypeVar("T")
+Progress = Callable[[ItemResult], None]
+
+
+class UpstreamGaveUpError(UpstreamError):
+    """The run stopped early because the upstream answers nothing; it can be resumed."""
+
+
+class LeaseLostError(UpstreamError):
+    """Another owner took the run over; nothing more may be written to it."""
+
+
+class RunStore(Interface):
+    """What a run needs of the store. Synchronous; one thread calls it at a time."""
+
+    def begin_run(self, run: Run) -> None: ...
+    def item_results(self, run_id: str) -> list[ItemResult]: ...
+    def mark_attempted(
+        self, run_id: str, item_id: str, repetition: int, at: float, *, fence: Fence | None = None
+    ) -> bool: ...
+    def save_item(self, result: ItemResult, *, fence: Fence | None = None) -> bool: ...
+    def finish_run(
+        self,
+        run_id: str,
+        status: RunStatus,
+        score_points: float | None,
+        parseable: int | None,
+        finished_at: float,
+        *,
+        fence: Fence | None = None,
+    ) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """attempts: calls per item at most. first_wait, longest_wait: seconds of back-off, doubled each time, jittered.
+
+    patience: a server that asks to wait longer than this many seconds stops the run.
+    """
+
+    attempts: int = 5
+    first_wait: float = 0.5
+    longest_wait: float = 30.0
+    patience: float = 300.0
+
+
+async def run_benchmark(
+    run: Run,
+    item_set: ItemSet,
+    *,
+    client: UpstreamClient,
+    store: RunStore,
+    limiter: Limiter,
+    system_prompt: str = "",
+    retry: RetryPolicy | None = None,
+    progress: Progress = lambda _: None,
+    fence: Fence | None = None,
+    now: Callable[[], float] = time.time,
+) -> RunReport:
+    """Ask every item of the run that has no answer yet, then score all of it and close the run.
+
+    now: Unix seconds. fence: of the slot in whose name the run writes. Raises UpstreamGaveUpError where the upstream
+    fails throughout and StoreUnavailable where results can't be saved; the run stays open then, for a later call.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="eqwatch-run") as thread:
+        session = _Session(
+            run=run,
+            item_set=item_set,
+            client=client,
+            store=_StoreThread(store, thread, fence),
+            limiter=limiter,
+            system_prompt=system_prompt,
+            retry=retry or RetryPolicy(),
+            progress=progress,
+            now=now,
+        )
+        return await session.carry_out()
+
+
+class _StoreThread:
+    """The store on a thread of its own. A write that was begun is finished, even if the run is cancelled meanwhile."""
+
+    def __init__(self, store: RunStore, thread: ThreadPoolExecutor, fence: Fence | None) -> None:
+        self._store = store
+        self._thread = thread
+        self._fence = fence
+
+    async def begin(self, run: Run) -> list[ItemResult]:
+        await self._call(lambda: self._store.begin_run(run))
+        return await self.results(run)
+
+    async def results(self, run: Run) -> list[ItemResult]:
+        return await self._call(lambda: self._store.item_results(run.id))
+
+    async def attempt(self, run: Run, item: Item, repetition: int, at: float) -> None:
+        held = await self._call(lambda: self._store.mark_attempted(run.id, item.id, repetition, at, fence=self._fence))
+        if not held:
+            raise LeaseLostError("lease", f"run {run.id} was taken over by another owner")
+
+    async def save(self, result: ItemResult) -> None:
+        await self._call(lambda: self._store.save_item(result, fence=self._fence))
+
+    async def finish(self, report: RunReport, at: float) -> None:
+        points = report.score.points if report.score.valid else None
+        parseable = round(report.score.parseable)
+        await self._call(
+            lambda: self._store.finish_run(report.run.id, "finished", points, parseable, at, fence=self._fence)
+        )
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        retrying = AsyncRetrying(
+            retry=on_error(StoreUnavailable),
+            stop=give_up_after(_SAVE_SECONDS),
+            wait=wait_exponential_jitter(initial=0.05, max=2.0),
+            reraise=True,
+        )
+        submitted: Callable[[], Awaitable[T]] = lambda: asyncio.shield(  # noqa: E731
+            asyncio.get_running_loop().run_in_executor(self._thread, work)
+        )
+        return await retrying(submitted)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Session:
+    """One sitting of a run. Owns the count of failures in a row."""
+
+    run: Run
+    item_set: ItemSet
+    client: UpstreamClient
+    store: _StoreThread
+    limiter: Limiter
+    system_prompt: str
+    retry: RetryPolicy
+    progress: Progress
+    now: Callable[[], float]
+    failures_in_a_row: int = 0
+
+    async def carry_out(self) -> RunReport:
+        earlier = [result for result in await self.store.begin(self.run) if is_answer(result)]
+        done = {(result.item_id, result.repetition) for result in earlier}
+        open_calls = (
+            (self.item_set.by_id[item_id], repetition)
+            for repetition in range(self.run.passes)
+            for item_id in self.run.item_ids
+            if (item_id, repetition) not in done
+        )
+        # Twice as many workers as calls: while one saves and prepares, another one's call is under way.
+        workers = min(2 * self.limiter.rule.configured, len(self.run.item_ids) * self.run.passes - len(done))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(self._work(open_calls))
+        except BaseExceptionGroup as failed:
+            raise _first(failed) from None
+        report = report_of(self.run, self.item_set, await self.store.results(self.run))
+        if report.answered:  # otherwise nothing was measured, and a later sitting asks again
+            await self.store.finish(report, self.now())
+            return replace(report, run=replace(self.run, status="finished"))
+        return report
+
+    async def _work(self, calls: Iterator[tuple[Item, int]]) -> None:
+        for item, repetition in calls:
+            result = await self._outcome(item, repetition)
+            await self.store.save(result)
+            self.progress(result)
+            self._count_failure(result)
+
+    async def _outcome(self, item: Item, repetition: int) -> ItemResult:
+        started = time.perf_counter()
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(self._again),
+            stop=stop_after_attempt(self.retry.attempts),
+            wait=self._wait,
+            reraise=True,
+        )
+        try:
+            completion: Completion = await retrying(self._ask, item, repetition)
+        except UpstreamError as error:
+            if isinstance(error, LeaseLostError) or error.status in _FATAL_STATUS:
+                raise
+            self._require_patience(error)
+            spent = time.perf_counter() - started
+            return failed_result(self.run, item, repetition, error, latency_seconds=spent, at=self.now())
+        return scored_result(self.run, item, self.item_set, repetition, completion, at=self.now())
+
+    async def _ask(self, item: Item, repetition: int) -> Completion:
+        protocol = self.run.protocol
+        # Before the turn: saving takes longer than the pause between two turns should.
+        await self.store.attempt(self.run, item, repetition, self.now())
+        async with self.limiter.turn() as ticket:
+            try:
+                completion = await self.client.complete(
+                    messages_for(item, self.item_set, protocol, self.system_prompt),
+                    model=self.run.model,
+                    temperature=protocol.temperature,
+                    max_tokens=protocol.max_tokens,
+                    seed=protocol.seed,
+                    schema=schema_for(item, protocol),
+                )
+            except UpstreamError as error:
+                if error.reason in _OVERLOAD:
+                    wait = error.retry_after_seconds if error.retry_after_seconds is not None else 0.0
+                    self.limiter.overloaded(ticket, wait_seconds=wait)
+                raise
+            self.limiter.succeeded(ticket, completion.latency_seconds)
+            return completion
+
+    def _again(self, error: BaseException) -> bool:
+        if not isinstance(error, UpstreamError) or isinstance(error, LeaseLostError):
+            return False
+        return error.reason in _RETRYABLE and (error.retry_after_seconds or 0.0) <= self.retry.patience
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        backoff = wait_exponential_jitter(
+            initial=self.retry.first_wait, max=self.retry.longest_wait, jitter=self.retry.first_wait
+        )(state)
+        asked = error.retry_after_seconds if isinstance(error, UpstreamError) else None
+        return backoff if asked is None else asked
+
+    def _require_patience(self, error: UpstreamError) -> None:
+        wait = error.retry_after_seconds or 0.0
+        if wait > self.retry.patience:
+            raise UpstreamGaveUpError(error.reason, f"{error}; it asks to wait {wait:.0f} s", status=error.status)
+
+    def _count_failure(self, result: ItemResult) -> None:
+        self.failures_in_a_row = 0 if is_answer(result) else self.failures_in_a_row + 1
+        limit = max(_LEAST_FAILURES_IN_A_ROW, self.limiter.rule.configured)
+        if self.failures_in_a_row >= limit:
+            raise UpstreamGaveUpError(
+                result.reason,
+                f"{self.client.base_url} failed {self.failures_in_a_row} items in a row ({result.reason}): "
+                f"run {self.run.id} stopped and can be resumed",
+            )
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that made the others stop."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

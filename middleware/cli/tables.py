@@ -1,0 +1,90 @@
+"""How scores, outcomes and failures look on a terminal, and the few words that several commands read alike."""
+
+from collections.abc import Iterable, Mapping
+from typing import cast, get_args
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from middleware.errors import ConfigurationError
+from middleware.records.benchmark import ItemResult
+from scorer.answers import Profile
+from scorer.runs import VALID_SHARE, RunScore
+
+__all__ = ["print_failures", "print_score", "profile_named"]
+
+_MEANING = {
+    "scored": "read and scored",
+    "unparseable": "answered, but no scores could be read",
+    "refused": "the model declined",
+    "truncated": "the answer was cut off",
+    "api_error": "no answer from the upstream",
+    "timeout": "no answer in time",
+    "missing": "never asked, or never recorded",
+}
+_EXAMPLES = 3
+_EXCERPT = 160
+
+
+def profile_named(name: str | None) -> Profile | None:
+    """The scoring profile of that name; raises ConfigurationError for any other word."""
+    if name is None or name in get_args(Profile):
+        return cast(Profile | None, name)
+    raise ConfigurationError(f"--scoring-profile {name}: choose {', '.join(get_args(Profile))}")
+
+
+def print_score(
+    score: RunScore,
+    *,
+    title: str,
+    outcomes: Mapping[str, int] | None = None,
+    items: bool = True,
+    console: Console | None = None,
+) -> None:
+    """Items, outcome classes and the score with its validity."""
+    console = console or Console()
+    if items:
+        console.print(_item_table(score))
+    table = Table(title=f"{escape(title)}: outcomes", title_justify="left")
+    for column, style in (("outcome", ""), ("count", "bold"), ("meaning", "dim")):
+        table.add_column(column, style=style, justify="right" if column == "count" else "left")
+    for name, count in (outcomes if outcomes is not None else score.outcomes).items():
+        table.add_row(name, str(count), _MEANING.get(name, ""))
+    console.print(table)
+    share = score.parseable / score.items
+    console.print(
+        f"score [bold]{score.points:.2f}[/] points (100 = perfect), "
+        f"{round(score.parseable)} of {score.items} items readable ({share:.1%}), profile {score.scoring_profile}",
+        highlight=False,
+    )
+    if not score.valid:
+        console.print(
+            f"[bold yellow]not valid[/]: a score counts from {VALID_SHARE:.1%} readable items on; "
+            "it says little about the model's emotional intelligence",
+            highlight=False,
+        )
+
+
+def _item_table(score: RunScore) -> Table:
+    table = Table(title="items, in points", title_justify="left")
+    table.add_column("item")
+    table.add_column("score", justify="right")
+    for name, points in score.item_points.items():
+        table.add_row(escape(name), "-" if points is None else f"{points:.1f}")
+    return table
+
+
+def print_failures(results: Iterable[ItemResult], *, console: Console | None = None) -> None:
+    """A few examples of each way in which items failed, with what the model said."""
+    console = console or Console()
+    seen: dict[str, int] = {}
+    for result in results:
+        kind = f"{result.outcome}: {result.reason}" if result.reason else result.outcome
+        if result.outcome == "scored" or seen.get(kind, 0) >= _EXAMPLES:
+            continue
+        seen[kind] = seen.get(kind, 0) + 1
+        excerpt = " ".join(result.text.split())
+        excerpt = excerpt[:_EXCERPT] + "…" if len(excerpt) > _EXCERPT else excerpt
+        said = f"  “{escape(excerpt)}”" if excerpt else ""
+        console.print(f"[yellow]{escape(kind)}[/] (item {escape(result.item_id)}){said}", highlight=False)

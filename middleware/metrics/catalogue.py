@@ -280,7 +280,7 @@ def _probes() -> tuple[Family, ...]:
             group,
             "Reads of a conversation's emotions by the application, by outcome: found, not_found.",
             "1",
-            ("deployment", "outcome"),
+            ("outcome",),
         ),
         Family(
             "awareness_age_seconds",

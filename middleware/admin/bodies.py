@@ -1,0 +1,170 @@
+"""What the API takes and gives, as pydantic models: its published shapes. Times are Unix seconds, UTC."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "AcknowledgeBody",
+    "BenchmarkState",
+    "ConversationEmotions",
+    "ConversationId",
+    "DeploymentBody",
+    "EmotionReading",
+    "EventBody",
+    "EventId",
+    "LastProbe",
+    "LookupBody",
+    "RunBody",
+    "RunDetail",
+    "UpgradeBody",
+    "VerdictBody",
+]
+
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+
+class _Given(BaseModel):
+    """A body that a client sends: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LookupBody(_Given):
+    """Chat messages as they were sent to the model, the last reply of the assistant included or not."""
+
+    messages: list[dict[str, Any]] = Field(min_length=1, max_length=5000)
+
+
+class UpgradeBody(_Given):
+    """A change of model that is made on purpose."""
+
+    deployment: str = Field(pattern=_NAME)
+    from_model: str = Field(default="", max_length=200)
+    to_model: str = Field(min_length=1, max_length=200)
+    note: str = Field(default="", max_length=500)
+
+
+class AcknowledgeBody(_Given):
+    """accept_baseline: what is measured from now on becomes the new baseline."""
+
+    accept_baseline: bool = False
+
+
+class ConversationId(BaseModel):
+    """An id for GET /api/v1/conversations/{id}/emotions."""
+
+    conversation: str
+
+
+class EventId(BaseModel):
+    """The id of an event that was recorded."""
+
+    event: int
+
+
+class BenchmarkState(BaseModel):
+    """Whether scheduled batches are paused."""
+
+    paused: bool
+
+
+class EmotionReading(BaseModel):
+    """intensity: 0..10. turn: the user turn that it is about, from 1. age_turns: newer turns that are known."""
+
+    intensity: float
+    turn: int
+    age_seconds: float
+    age_turns: int
+    judge: str
+    outcome: Literal["scored"] = "scored"
+
+
+class LastProbe(BaseModel):
+    """How the newest probe ended; outcome tells why there may be no newer emotions."""
+
+    kind: str
+    turn: int
+    outcome: str
+    reason: str
+    judge: str
+    at: float
+
+
+class ConversationEmotions(BaseModel):
+    """emotions: what the user is judged to feel. anticipated: what was predicted for after the newest judged reply."""
+
+    conversation: str
+    deployment: str
+    turn: int
+    emotions: dict[str, EmotionReading]
+    anticipated: dict[str, EmotionReading]
+    last_probe: LastProbe
+
+
+class VerdictBody(BaseModel):
+    """Where a deployment stands on one item set; words is the sentence of the status page."""
+
+    deployment: str
+    item_set: str
+    state: str
+    words: str
+    detail: str
+    model: str
+    since: float | None
+    last_batch_at: float | None
+    stale: bool
+    score: float | None
+    baseline_score: float | None
+    delta: float | None
+    delta_lower: float | None
+    delta_upper: float | None
+    incident: int | None
+
+
+class DeploymentBody(BaseModel):
+    """A deployment as configured, with its verdicts."""
+
+    name: str
+    kind: str | None
+    model: str | None
+    emotions: list[str]
+    sample_rate: float
+    sampled: bool
+    verdicts: list[VerdictBody]
+
+
+class RunBody(BaseModel):
+    """A run without its items. score: points, 100 = perfect. items: asked in all, over all passes."""
+
+    id: str
+    deployment: str
+    purpose: str
+    model: str
+    status: str
+    item_set: str
+    scoring_profile: str
+    passes: int
+    items: int
+    parseable: int | None
+    score: float | None
+    started_at: float
+    finished_at: float | None
+
+
+class RunDetail(RunBody):
+    """A run with its items. score is the mean of what is scored, even where the run is not valid."""
+
+    valid: bool
+    outcomes: dict[str, int]
+    item_scores: dict[str, float | None]
+
+
+class EventBody(BaseModel):
+    """Something that happened. id: a cursor for /api/v1/events?since=."""
+
+    id: int
+    kind: str
+    deployment: str
+    at: float
+    details: dict[str, str | float | int | bool | None]

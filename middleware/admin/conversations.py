@@ -1,0 +1,96 @@
+"""What the application may know about a conversation: GET …/emotions and the lookup by messages."""
+
+import asyncio
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from middleware.admin.bodies import ConversationEmotions, ConversationId, EmotionReading, LastProbe, LookupBody
+from middleware.admin.errors import ApiError
+from middleware.admin.state import AdminState
+from middleware.records.conversation import ProbeKind, ProbeResult
+
+__all__ = ["emotions_body", "router"]
+
+
+def router(state: AdminState) -> APIRouter:
+    """The routes over this state."""
+    routes = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
+
+    @routes.get("/{conversation}/emotions", summary="The user's emotions in a sampled conversation")
+    async def emotions(conversation: str) -> ConversationEmotions:
+        results = await _results(state, conversation)
+        if not results:
+            state.metrics.awareness_reads_total.labels(outcome="not_found").inc()
+            raise ApiError(
+                404,
+                "conversation_unknown",
+                "No probe of this conversation is stored. It may not be sampled, not be probed yet, or be under "
+                "another id: use the value of x-eqwatch-conversation, or ask /api/v1/conversations/lookup.",
+            )
+        body = emotions_body(conversation, results, state.clock())
+        _count_read(state, body)
+        return body
+
+    @routes.post("/lookup", summary="The id of the conversation that these messages belong to")
+    async def lookup(body: LookupBody) -> ConversationId:
+        found = state.lookup(body.messages)
+        if found is None:
+            raise ApiError(
+                404,
+                "conversation_unknown",
+                "No sampled conversation has these messages. Send them as they were sent to the model, in order.",
+            )
+        return ConversationId(conversation=found)
+
+    return routes
+
+
+async def _results(state: AdminState, conversation: str) -> list[ProbeResult]:
+    for key in state.conversation_keys(conversation):
+        if results := await asyncio.to_thread(state.store.emotions_of, key):
+            return results
+    return []
+
+
+def _count_read(state: AdminState, body: ConversationEmotions) -> None:
+    state.metrics.awareness_reads_total.labels(outcome="found").inc()
+    ages = [reading.age_seconds for reading in body.emotions.values()]
+    if ages:
+        state.metrics.awareness_age_seconds.labels(deployment=body.deployment).observe(min(ages))
+
+
+def emotions_body(conversation: str, results: Sequence[ProbeResult], now: float) -> ConversationEmotions:
+    """The newest scored intensity of each emotion; results must not be empty. Ages are never negative."""
+    latest = max(results, key=lambda result: (result.turn, result.at))
+    return ConversationEmotions(
+        conversation=conversation,
+        deployment=latest.deployment,
+        turn=latest.turn,
+        emotions=_newest(results, "perception", latest.turn, now),
+        anticipated=_newest(results, "anticipation", latest.turn, now),
+        last_probe=LastProbe(
+            kind=latest.kind,
+            turn=latest.turn,
+            outcome=latest.outcome,
+            reason=latest.reason,
+            judge=latest.judge,
+            at=latest.at,
+        ),
+    )
+
+
+def _newest(results: Sequence[ProbeResult], kind: ProbeKind, turn: int, now: float) -> dict[str, EmotionReading]:
+    readings: dict[str, EmotionReading] = {}
+    for result in sorted(results, key=lambda result: (result.turn, result.at)):
+        if result.kind != kind or result.outcome != "scored":
+            continue
+        for emotion, intensity in result.emotions.items():
+            readings[emotion] = EmotionReading(
+                intensity=intensity,
+                turn=result.turn,
+                age_seconds=round(max(0.0, now - (result.turn_ended_at or result.at)), 3),
+                age_turns=turn - result.turn,
+                judge=result.judge,
+            )
+    return readings

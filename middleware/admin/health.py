@@ -1,0 +1,49 @@
+"""Metrics, liveness and readiness."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from middleware.admin.state import AdminState
+from middleware.metrics import render
+
+__all__ = ["component_states", "router"]
+
+_WELL = frozenset({"running", "ok"})
+
+
+def component_states(state: AdminState) -> dict[str, dict[str, bool | str]]:
+    """Component -> ``{"ok", "detail"}``, readiness first, then each worker as ``worker:NAME``."""
+    found = dict(state.readiness()) | {f"worker:{name}": value for name, value in state.workers().items()}
+    return {
+        name: {
+            "ok": value is True or (isinstance(value, str) and value in _WELL),
+            "detail": value if isinstance(value, str) else ("ok" if value else "failed"),
+        }
+        for name, value in found.items()
+    }
+
+
+def router(state: AdminState) -> APIRouter:
+    """The routes over this state."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/metrics", response_class=Response, summary="Prometheus metrics, from memory")
+    async def metrics(request: Request) -> Response:
+        await state.refresh_relay()
+        # A large scrape takes tens of milliseconds of CPU: not on the loop that serves probes and events.
+        body, content_type = await asyncio.to_thread(render, state.registry, request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    @routes.get("/-/healthy", summary="The control process is alive")
+    async def healthy() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @routes.get("/-/ready", summary="Each component's state; 503 where one does not work")
+    async def ready() -> JSONResponse:
+        components = component_states(state)
+        well = all(component["ok"] for component in components.values())
+        return JSONResponse({"ready": well, "components": components}, 200 if well else 503)
+
+    return routes

@@ -1,0 +1,92 @@
+"""What the composition root gives to the admin app: handles, and callables for everything that is not its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from prometheus_client.registry import Collector
+
+from middleware.admin.access import Access
+from middleware.admin.feed import EventFeed
+from middleware.metrics import Metrics
+from middleware.records.standing import Standing
+from middleware.store import Store
+
+__all__ = ["AdminState", "BenchmarkInfo", "DeploymentInfo", "Upgrade"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentInfo:
+    """A deployment as configured. sampled: a purpose is configured and the rate is above 0."""
+
+    name: str
+    kind: str | None = None
+    model: str | None = None
+    emotions: tuple[str, ...] = ()
+    sample_rate: float = 0.0
+    sampled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkInfo:
+    """The scheduled benchmark as configured. missing: what has to be set before it can run, empty if it can."""
+
+    enabled: bool = True
+    model: str | None = None
+    items: tuple[str, ...] = ()
+    batch: int = 12
+    interval: timedelta = timedelta(hours=1)
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A change of model that somebody declares."""
+
+    deployment: str
+    from_model: str
+    to_model: str
+    note: str = ""
+
+
+def _nobody(_messages: list[dict[str, Any]]) -> str | None:
+    return None
+
+
+async def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class AdminState:
+    """Handles and callables. Callables are called on the event loop and must not block; the store is used in threads.
+
+    readiness: component -> True, "running" or "ok" where it works, else False or a reason. workers: the same, for
+    supervised workers. conversation_keys: what the store may call a conversation that the application calls so.
+    lookup: the id of the conversation that these chat messages belong to, or None. acknowledge: False for an unknown
+    alarm. refresh_relay: fetches the relay's numbers within a short limit of its own. clock: Unix seconds, UTC.
+    """
+
+    store: Store
+    metrics: Metrics
+    registry: Collector
+    access: Access
+    feed: EventFeed
+    clock: Callable[[], float]
+    readiness: Callable[[], Mapping[str, bool | str]]
+    workers: Callable[[], Mapping[str, str]] = dict
+    deployments: tuple[DeploymentInfo, ...] = ()
+    benchmark: BenchmarkInfo = field(default_factory=BenchmarkInfo)
+    tokens_per_day: int | None = None
+    standings: Callable[[], Sequence[Standing]] = tuple
+    paused: Callable[[], bool] = bool
+    pause: Callable[[], Awaitable[None]] = _nothing
+    resume: Callable[[], Awaitable[None]] = _nothing
+    declare: Callable[[Upgrade], Awaitable[int]] | None = None
+    acknowledge: Callable[[int, bool], Awaitable[bool]] | None = None
+    conversation_keys: Callable[[str], Sequence[str]] = lambda given: (given,)
+    lookup: Callable[[list[dict[str, Any]]], str | None] = _nobody
+    refresh_relay: Callable[[], Awaitable[None]] = _nothing

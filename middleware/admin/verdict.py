@@ -1,0 +1,103 @@
+"""Puts a standing into words that hold at 3 a.m.: what, by how much, how sure, since when, what to do. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from middleware.records.standing import Standing
+
+__all__ = ["STALE_INTERVALS", "Tone", "Verdict", "points", "span", "verdict", "worst"]
+
+Tone = Literal["good", "info", "warn", "bad", "none"]
+
+STALE_INTERVALS = 3
+"""A verdict is stale when its last batch is older than this many intervals (alert EQBenchmarkStale)."""
+
+_MINUS = "\N{MINUS SIGN}"
+_URGENCY: tuple[Tone, ...] = ("bad", "warn", "none", "info", "good")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """headline: a few words. words: one or two sentences with the figures, without times. stale: too old to trust."""
+
+    standing: Standing
+    tone: Tone
+    headline: str
+    words: str
+    stale: bool
+
+
+def verdict(standing: Standing, *, now: float, interval: timedelta) -> Verdict:
+    """The verdict at a time (Unix seconds), with batches due every interval."""
+    last = standing.last_batch_at
+    stale = last is not None and now - last > STALE_INTERVALS * interval.total_seconds()
+    tone, headline, words = _said(standing)
+    if stale and last is not None:
+        words = f"No batch has finished for {span(now - last)}: this may no longer hold. {words}"
+        if tone in {"good", "info"}:
+            tone, headline = "warn", f"{headline}, as of {span(now - last)} ago"
+    return Verdict(standing, tone, headline, words, stale)
+
+
+def _said(standing: Standing) -> tuple[Tone, str, str]:
+    match standing.state:
+        case "not_measured":
+            return "none", "Not measured yet", standing.detail or "No batch has finished yet."
+        case "commissioning":
+            done, needed = standing.passes_done, standing.passes_needed
+            words = f"{done} of {needed} passes are done. Until then a score is shown, but no verdict."
+            return "info", "Learning the baseline", words
+        case "regressed":
+            fall = standing.delta_points
+            amount = f" by {points(abs(fall), signed=False)} points" if fall is not None and fall < 0 else ""
+            return "bad", f"EQ fell{amount}", f"{_interval(standing)} An incident is open.".strip()
+        case "changed":
+            words = f"The model answers differently from the baseline, and not worse. {_interval(standing)}".strip()
+            return "warn", "The model changed", words
+        case "suspected":
+            words = f"There is evidence of a fall, not enough for an alarm. {_interval(standing)}".strip()
+            return "info", "EQ may be falling", words
+        case "fine":
+            return "good", "EQ is fine", _interval(standing) or "No change to the baseline was found."
+
+
+def _interval(standing: Standing) -> str:
+    if standing.delta_points is None:
+        return ""
+    words = f"Change to the baseline: {points(standing.delta_points)} points"
+    if standing.delta_lower is None or standing.delta_upper is None:
+        return f"{words}."
+    return f"{words}, 95% interval {points(standing.delta_lower)} to {points(standing.delta_upper)}."
+
+
+def worst(verdicts: list[Verdict]) -> Verdict | None:
+    """The one to show first."""
+    return min(verdicts, key=lambda found: _URGENCY.index(found.tone), default=None)
+
+
+def points(value: float, *, signed: bool = True) -> str:
+    """One decimal, with a real minus sign; a signed value shows its plus, and what rounds to nothing has no sign."""
+    text = f"{abs(value):.1f}"
+    if text == "0.0":
+        return text
+    if value < 0:
+        return _MINUS + text
+    return f"+{text}" if signed else text
+
+
+def span(seconds: float) -> str:
+    """A length of time in the two units that matter, such as ``3 h 20 min``."""
+    seconds = max(0.0, seconds)
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours and days < 7 else f"{days} d"

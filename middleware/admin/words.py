@@ -1,0 +1,86 @@
+"""How the status page writes numbers, times and names: Jinja filters, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import MappingProxyType
+from urllib.parse import urlencode
+
+from middleware.admin.verdict import points, span
+
+__all__ = ["FILTERS"]
+
+_DASH = "\N{EN DASH}"
+_EVENTS = {
+    "upgrade_declared": "Upgrade declared",
+    "upgrade_noticed": "Model change noticed",
+    "incident_opened": "Incident opened",
+    "incident_closed": "Incident closed",
+    "benchmark_paused": "Benchmark paused",
+    "benchmark_resumed": "Benchmark resumed",
+    "baseline_accepted": "Baseline accepted",
+    "store_set_aside": "Damaged store set aside",
+}
+_OUTCOMES = {
+    "scored": "scored",
+    "unparseable": "not readable",
+    "refused": "refused",
+    "truncated": "cut off",
+    "api_error": "call failed",
+    "timeout": "timed out",
+}
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(at: float) -> str:
+    """``12 Nov 2026, 14:05 UTC``."""
+    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M UTC").lstrip("0")
+
+
+def _score(value: float | None) -> str:
+    return _DASH if value is None else points(value, signed=False)
+
+
+def _percent(share: float | None) -> str:
+    return _DASH if share is None else f"{100 * share:.0f}%"
+
+
+def _whole(value: int) -> str:
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _tenth(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _event(kind: str) -> str:
+    return _EVENTS.get(kind, kind.replace("_", " ").capitalize())
+
+
+def _outcome(name: str) -> str:
+    return _OUTCOMES.get(name, name)
+
+
+def _query(parameters: dict[str, str]) -> str:
+    return urlencode(parameters)
+
+
+FILTERS: MappingProxyType[str, Callable[..., str]] = MappingProxyType(
+    {
+        "event": _event,
+        "iso": _iso,
+        "moment": _moment,
+        "outcome": _outcome,
+        "percent": _percent,
+        "points": points,
+        "query": _query,
+        "score": _score,
+        "span": span,
+        "tenth": _tenth,
+        "whole": _whole,
+    }
+)

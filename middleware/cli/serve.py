@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from middleware.admin.access import Access
 from middleware.settings import load_settings, relay_config
-from middleware.settings.secrets import conversation_salt, dump_settings, require_safe_admin
+from middleware.settings.secrets import conversation_salt, dump_settings, revealed
 
 __all__ = ["serve"]
 
@@ -40,7 +41,10 @@ def serve(
     if data_dir:
         overrides["data_dir"] = data_dir
     settings = load_settings(config, overrides)
-    require_safe_admin(settings)
+    admin = settings.admin
+    Access.for_listener(
+        admin.listen, read_token=revealed(admin.token), operate_token=revealed(admin.operate_token)
+    )
     relay = relay_config(settings, key_salt=conversation_salt(settings))
     _become_relay(
         {

@@ -57,11 +57,8 @@ def _ask(
     if not stream:
         answer = client.chat.completions.create(model=model, messages=messages, max_tokens=_REPLY_TOKENS)
         return answer.choices[0].message.content or "", 0
-    pieces = []
     with client.chat.completions.create(
         model=model, messages=messages, max_tokens=_REPLY_TOKENS, stream=True
     ) as chunks:
-        for chunk in chunks:
-            if chunk.choices and chunk.choices[0].delta.content:
-                pieces.append(chunk.choices[0].delta.content)
+        pieces = [text for chunk in chunks if chunk.choices and (text := chunk.choices[0].delta.content)]
     return "".join(pieces), len(pieces)

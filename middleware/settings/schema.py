@@ -282,6 +282,13 @@ class Settings(BaseSettings):
             raise ValueError(f"deployment name {repeated[0]!r} is used twice: give each deployment its own name")
         return value
 
+    @property
+    def store_url(self) -> str:
+        """The configured store, else a SQLite file in the data directory."""
+        if self.store.url is not None:
+            return self.store.url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'eqwatch.db'}"
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -1,6 +1,5 @@
-"""Secrets among the settings: handing them to the control process, the salt of conversation ids, safe admin binds."""
+"""Secrets among the settings: handing them to the control process; the salt of conversation ids."""
 
-import ipaddress
 import json
 import os
 import secrets
@@ -12,7 +11,7 @@ from pydantic import SecretStr
 from middleware.errors import ConfigurationError
 from middleware.settings.schema import Settings
 
-__all__ = ["conversation_salt", "dump_settings", "require_safe_admin", "restore_settings"]
+__all__ = ["conversation_salt", "dump_settings", "restore_settings", "revealed"]
 
 _SALT_BYTES = 32
 
@@ -25,6 +24,11 @@ def dump_settings(settings: Settings) -> str:
 def restore_settings(text: str) -> Settings:
     """The settings that `dump_settings` wrote; the environment and the file are not read again."""
     return Settings.model_validate_json(text)
+
+
+def revealed(secret: SecretStr | None) -> str:
+    """The secret in clear, empty where it is not set."""
+    return secret.get_secret_value() if secret is not None else ""
 
 
 def _reveal(value: Any) -> Any:
@@ -60,19 +64,3 @@ def _read_salt(path: Path) -> bytes:
     if len(salt) < _SALT_BYTES:
         raise ConfigurationError(f"{path} is too short to be a salt: delete it, and conversations get new ids")
     return salt
-
-
-def require_safe_admin(settings: Settings) -> None:
-    """Raise ConfigurationError where the admin listener would be reachable from outside without a token."""
-    host = settings.admin.listen.rpartition(":")[0].strip("[]")
-    if settings.admin.token is not None or settings.admin.listen.startswith("unix:"):
-        return
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
-        raise ConfigurationError(
-            f"admin.listen {settings.admin.listen!r} is reachable from outside and has no token: "
-            "set EQWATCH_ADMIN_TOKEN, or listen on 127.0.0.1"
-        )

@@ -3,9 +3,10 @@
 import tomllib
 from pathlib import Path
 
+from rich.console import Console
+
 from middleware.settings import load_settings
 from middleware.settings.document import configuration_page, example_file, fields, settings_table
-from rich.console import Console
 
 
 def test_every_setting_is_described() -> None:

@@ -7,7 +7,7 @@ from middleware.records.relay import Listener
 from middleware.settings import load_settings, relay_config
 
 
-def config_for(url: str, **overrides: object):  # noqa: ANN201 - the record is what the tests look at
+def config_for(url: str, **overrides: object):
     return relay_config(load_settings(None, {"upstream": {"url": url}, **overrides}), key_salt=b"salt")
 
 

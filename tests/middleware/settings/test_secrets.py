@@ -1,4 +1,4 @@
-"""Secrets travel to the control process alone; the salt is made once; an open admin bind needs a token."""
+"""Secrets travel to the control process alone; the salt is made once."""
 
 import stat
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from middleware.errors import ConfigurationError
 from middleware.settings import load_settings
-from middleware.settings.secrets import conversation_salt, dump_settings, require_safe_admin, restore_settings
+from middleware.settings.secrets import conversation_salt, dump_settings, restore_settings
 
 
 def test_control_gets_the_same_settings_with_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,18 +56,3 @@ def test_a_data_directory_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="--data-dir"):
         conversation_salt(load_settings(None, {"data_dir": tmp_path / "file"}))
-
-
-@pytest.mark.parametrize("listen", ["0.0.0.0:8081", "[::]:8081", "192.0.2.1:8081", "example.com:8081"])
-def test_an_open_admin_bind_without_a_token_refuses_to_start(listen: str) -> None:
-    """Default deny: reachable from outside means a token."""
-    settings = load_settings(None, {"admin": {"listen": listen}})
-    with pytest.raises(ConfigurationError, match="EQWATCH_ADMIN_TOKEN"):
-        require_safe_admin(settings)
-    require_safe_admin(load_settings(None, {"admin": {"listen": listen, "token": "t" * 20}}))
-
-
-@pytest.mark.parametrize("listen", ["127.0.0.1:8081", "127.8.8.8:1", "[::1]:8081", "localhost:8081"])
-def test_loopback_needs_no_token(listen: str) -> None:
-    """The default is usable at once."""
-    require_safe_admin(load_settings(None, {"admin": {"listen": listen}}))

@@ -1,0 +1,65 @@
+"""Runs the admin app on its own listener, as one worker among the others."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+__all__ = ["AdminServer"]
+
+_DRAIN_SECONDS = 3
+
+
+class _Server(uvicorn.Server):
+    """Signals are the composition root's: uvicorn must not take them over."""
+
+    def install_signal_handlers(self) -> None:
+        """Nothing."""
+
+
+class AdminServer:
+    """``HOST:PORT`` or ``unix:/path``. closing is called before open streams are waited for."""
+
+    def __init__(self, app: FastAPI, listen: str, *, closing: Callable[[], None]) -> None:
+        self._listen = listen
+        self._closing = closing
+        self._config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled; open streams are ended first."""
+        server = _Server(self._config)
+        with _bound(self._listen) as listener:
+            async with asyncio.TaskGroup() as group:
+                serving = group.create_task(server.serve(sockets=[listener]))
+                try:
+                    await asyncio.shield(serving)
+                except asyncio.CancelledError:
+                    self._closing()
+                    server.should_exit = True
+                    await asyncio.wait({serving})
+                    raise
+
+
+def _bound(listen: str) -> socket.socket:
+    """The listening socket; raises OSError naming the address. uvicorn itself would end the process instead."""
+    if listen.startswith("unix:"):
+        path = Path(listen.removeprefix("unix:"))
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen()
+        return listener
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    return socket.create_server((host.strip("[]"), int(port)), family=family)

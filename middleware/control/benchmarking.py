@@ -1,0 +1,225 @@
+"""The scheduled benchmark as a worker: due slot, lease, budget, batch, detection, store, metrics.
+
+It owns no statistics: a batch's meaning is benchmark/watch.py's. State lives in the store, so that after a kill, or on
+another replica, the next batch goes on exactly where the last one stopped.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from middleware.benchmark.limiter import ConcurrencyRule, Limiter
+from middleware.benchmark.outcomes import RunReport
+from middleware.benchmark.runner import LeaseLost, UpstreamGaveUp, run_benchmark
+from middleware.benchmark.schedule import due_slot, next_slot, slot_offset
+from middleware.benchmark.watch import Plan, Watch
+from middleware.control.budget import TokenBudget
+from middleware.control.exporting import BenchmarkExport
+from middleware.records.benchmark import Run
+from middleware.records.event import Event
+from middleware.records.standing import Standing
+from middleware.store import Fence, Store
+from middleware.upstream import UpstreamClient
+
+__all__ = ["Benchmarking", "Schedule"]
+
+_log = structlog.get_logger(__name__)
+_PAUSE_STATE = "benchmark"
+_LEASE_SECONDS = 120.0
+# Replicas spread over the interval by name; below a minute that would only delay.
+_SPREAD_FROM_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """interval_seconds between slots; owner names this process in leases."""
+
+    interval_seconds: float
+    concurrency: int
+    owner: str
+
+
+class Benchmarking:
+    """Runs due batches of its plans, one at a time. Owns whether it is paused, and the last standing of each plan."""
+
+    def __init__(
+        self,
+        plans: list[Plan],
+        *,
+        schedule: Schedule,
+        client: UpstreamClient,
+        store: Store,
+        budget: TokenBudget,
+        export: BenchmarkExport,
+        record: Callable[[Event], Awaitable[int]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._plans = plans
+        self._schedule = schedule
+        self._client = client
+        self._store = store
+        self._budget = budget
+        self._export = export
+        self._record = record
+        self._clock = clock
+        self._limiter = Limiter(ConcurrencyRule(schedule.concurrency))
+        self._watches: dict[str, Watch] = {}
+        self._paused = False
+        self._wake = asyncio.Event()
+
+    @property
+    def paused(self) -> bool:
+        """Whether an operator stopped the batches."""
+        return self._paused
+
+    @property
+    def standings(self) -> list[Standing]:
+        """Where each plan stands."""
+        return [watch.standing for watch in self._watches.values()]
+
+    async def restore(self) -> None:
+        """Load what the store knows, and export it: gauges survive a restart."""
+        saved = await asyncio.to_thread(self._store.load_state, _PAUSE_STATE)
+        self._paused = bool(saved and saved["paused"])
+        for plan in self._plans:
+            await self._load(plan)
+
+    async def run(self) -> None:
+        """Run due batches until cancelled."""
+        while True:
+            for plan in self._plans:
+                if not self._paused:
+                    await self._tick(plan)
+            await self._sleep()
+
+    async def set_paused(self, paused: bool) -> None:
+        """Stop after the present batch, or go on; survives restarts."""
+        await asyncio.to_thread(self._store.save_state, _PAUSE_STATE, {"paused": paused})
+        if paused != self._paused:
+            self._paused = paused
+            kind = "benchmark_paused" if paused else "benchmark_resumed"
+            await self._record(Event(kind, "", self._clock()))
+        self._wake.set()
+
+    async def acknowledge(self, incident: int, new_baseline: bool) -> bool:
+        """Close an open incident; False where none has this id."""
+        for plan in self._plans:
+            watch = self._watches.get(plan.name)
+            event = watch.acknowledge(incident, new_baseline=new_baseline, at=self._clock()) if watch else None
+            if watch is not None and event is not None:
+                await self._save(watch)
+                await self._record(event)
+                return True
+        return False
+
+    async def _sleep(self) -> None:
+        now = self._clock()
+        interval = self._schedule.interval_seconds
+        due = min(next_slot(now=now, interval_seconds=interval, offset=self._offset(p)) for p in self._plans)
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(max(0.05, due - now)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _offset(self, plan: Plan) -> float:
+        interval = self._schedule.interval_seconds
+        return slot_offset(plan.name, interval) if interval >= _SPREAD_FROM_SECONDS else 0.0
+
+    async def _load(self, plan: Plan) -> Watch:
+        """The watch as saved; another replica may have moved it on. Calibration is CPU work: off the loop."""
+        saved = await asyncio.to_thread(self._store.load_state, plan.name)
+        watch = self._watches.get(plan.name)
+        if watch is None or (saved is not None and saved["index"] != watch.state.index):
+            watch = await asyncio.to_thread(Watch, plan, saved)
+            self._watches[plan.name] = watch
+            self._export.standing(watch)
+        return watch
+
+    async def _save(self, watch: Watch) -> None:
+        await asyncio.to_thread(self._store.save_state, watch.plan.name, watch.saved())
+        self._export.standing(watch)
+
+    async def _tick(self, plan: Plan) -> None:
+        watch = await self._load(plan)
+        now = self._clock()
+        interval = self._schedule.interval_seconds
+        slot = due_slot(last=watch.state.last_slot, now=now, interval_seconds=interval, offset=self._offset(plan))
+        if slot is None:
+            return
+        token = await asyncio.to_thread(
+            self._store.claim_slot, plan.name, slot, self._schedule.owner, _LEASE_SECONDS, now
+        )
+        if token is None:
+            return
+        fence = Fence(plan.name, slot, token)
+        if not await self._budget.allows(plan.batch):
+            _log.warning("batch_skipped", reason="token budget", item_set=plan.item_set.name)
+            watch.skip(slot)
+            await self._save(watch)
+            return
+        await self._batch(watch, slot, fence)
+
+    async def _batch(self, watch: Watch, slot: float, fence: Fence) -> None:
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(self._keep_lease(fence), name="lease")
+            report = await self._ask(watch, fence)
+            keeper.cancel()
+        if report is None or not report.answered:
+            watch.skip(slot)
+            await self._save(watch)
+            return
+        await self._conclude(watch, report, slot)
+        await asyncio.to_thread(self._store.release_slot, fence, self._clock())
+
+    async def _ask(self, watch: Watch, fence: Fence) -> RunReport | None:
+        """The batch's report, or None where the upstream or the lease gave way: a later slot goes on with it."""
+        try:
+            return await run_benchmark(
+                self._run_of(watch),
+                watch.plan.item_set,
+                client=self._client,
+                store=self._store,
+                limiter=self._limiter,
+                progress=lambda result: self._export.item(watch.plan, result),
+                fence=fence,
+                now=self._clock,
+            )
+        except (UpstreamGaveUp, LeaseLost) as error:
+            _log.warning("batch_stopped", reason=error.reason, error=str(error))
+            return None
+
+    async def _keep_lease(self, fence: Fence) -> None:
+        while True:
+            await asyncio.sleep(_LEASE_SECONDS / 3)
+            await asyncio.to_thread(self._store.renew_slot, fence, _LEASE_SECONDS, self._clock())
+
+    def _run_of(self, watch: Watch) -> Run:
+        plan = watch.plan
+        return Run(
+            id=watch.run_id(),
+            deployment=plan.deployment,
+            purpose="batch" if watch.state.baseline is not None else "commissioning",
+            protocol=plan.protocol,
+            model=plan.model,
+            upstream=self._client.base_url,
+            item_ids=watch.next_items(),
+            passes=1,
+            started_at=self._clock(),
+        )
+
+    async def _conclude(self, watch: Watch, report: RunReport, slot: float) -> None:
+        """Detection, then the state, then the events: a kill in between repeats the detection, not the batch."""
+        events = await asyncio.to_thread(watch.take, report.results, at=self._clock())
+        watch.skip(slot)
+        for event in events:
+            identity = await self._record(event)
+            if event.kind == "incident_opened":
+                watch.opened(identity)
+        await self._save(watch)
+        self._export.batch(watch, report)
+        await self._budget.spend("benchmark", report.prompt_tokens, report.completion_tokens)

@@ -1,0 +1,230 @@
+"""Composition root of the control process: makes every part from the settings and wires them; holds no logic."""
+
+import asyncio
+import os
+import platform
+import random
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from middleware.admin.app import create_app
+from middleware.admin.feed import EventFeed
+from middleware.benchmark import item_sets
+from middleware.benchmark.protocol import make_protocol
+from middleware.benchmark.watch import Plan
+from middleware.control.admin_server import AdminServer
+from middleware.control.admin_view import admin_state
+from middleware.control.benchmarking import Benchmarking, Schedule
+from middleware.control.budget import TokenBudget
+from middleware.control.exporting import BenchmarkExport
+from middleware.control.link import RelayClosedError, RelayLink
+from middleware.control.probing import Probing
+from middleware.control.supervision import Supervisor, Worker
+from middleware.metrics import Metrics, RelayCollector
+from middleware.records.event import Event
+from middleware.records.exchange import Exchange
+from middleware.settings import Settings
+from middleware.settings.secrets import conversation_salt, revealed
+from middleware.store import Store
+from middleware.upstream import UpstreamClient, http_client
+
+__all__ = ["serve"]
+
+_log = structlog.get_logger(__name__)
+_DEPLOYMENT = "default"
+_YEAR_SECONDS = 365.25 * 86_400
+_BENCHMARK_CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The handles that several parts use."""
+
+    settings: Settings
+    store: Store
+    registry: CollectorRegistry
+    metrics: Metrics
+    feed: EventFeed
+    budget: TokenBudget
+    clock: Callable[[], float]
+
+    async def record(self, event: Event) -> int:
+        """Keep an event and tell the subscribers."""
+        identity = await asyncio.to_thread(self.store.save_event, event)
+        self.feed.publish(Event(event.kind, event.deployment, event.at, event.details, identity))
+        return identity
+
+
+async def serve(settings: Settings, relay: socket.socket) -> int:
+    """Run until the relay closes its end or a signal arrives; the exit code."""
+    async with AsyncExitStack() as stack:
+        shared = await _shared(settings, stack)
+        queue: asyncio.Queue[Exchange] = asyncio.Queue(settings.probe.queue)
+        link = RelayLink(relay, queue=queue, exchanges_per_second=settings.probe.exchanges_per_second)
+        shared.registry.register(RelayCollector(lambda: link.snapshot))
+        benchmarking = await _benchmarking(shared, stack)
+        probing = await _probing(shared, stack, queue)
+        workers = [Worker("probe", probing.run)]
+        if benchmarking is not None:
+            await benchmarking.restore()
+            workers.append(Worker("benchmark", benchmarking.run))
+
+        def restarted(worker: str) -> None:
+            shared.metrics.worker_restarts_total.labels(worker=worker).inc()
+
+        supervised: list[Supervisor] = []
+        state = admin_state(
+            settings,
+            shared.store,
+            shared.metrics,
+            shared.registry,
+            shared.feed,
+            clock=shared.clock,
+            link=link,
+            benchmarking=benchmarking,
+            probing=probing,
+            record=shared.record,
+            workers=lambda: supervised[0].states,
+        )
+        admin = AdminServer(create_app(state), settings.admin.listen, closing=shared.feed.close)
+        workers.append(Worker("admin", admin.run))
+        supervised.append(Supervisor(workers, count_restart=restarted, rng=random.Random()))  # noqa: S311 - jitter
+        return await _until_stopped(link.serve, supervised[0].run)
+
+
+async def _until_stopped(relay: Callable[[], Awaitable[None]], workers: Callable[[], Awaitable[None]]) -> int:
+    """Everything, until the relay is gone (it ended, or it starts control anew) or a signal says so."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    async def until_relay_closes() -> None:
+        try:
+            await relay()
+        except* (RelayClosedError, ConnectionError):
+            _log.info("relay_closed")
+        finally:
+            stop.set()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(until_relay_closes()), group.create_task(_awaited(workers))]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+    return 0
+
+
+async def _awaited(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+
+
+async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
+    store = Store(settings.store_url)
+    report = await asyncio.to_thread(store.open)
+    stack.callback(store.close)
+    if report.set_aside is not None:
+        _log.error("store_was_corrupt", set_aside=str(report.set_aside))
+    registry = CollectorRegistry()
+    models = {settings.benchmark.model or "", settings.judge.model or ""}
+    models |= {deployment.model or "" for deployment in settings.deployments}
+    metrics = Metrics(registry, models=models - {""})
+    metrics.build_info.info({"version": version("eqwatch"), "python": platform.python_version()})
+    budget = TokenBudget(store, metrics, tokens_per_day=settings.budget.tokens_per_day, clock=time.time)
+    dropped = metrics.dropped_total.labels(queue="events", reason="slow_subscriber")
+    feed = EventFeed(count_drop=dropped.inc)
+    return Shared(settings, store, registry, metrics, feed, budget, time.time)
+
+
+async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking | None:
+    """None where it is switched off, or not configured: model and operator key are never guessed."""
+    benchmark = shared.settings.benchmark
+    if not benchmark.enabled or benchmark.model is None or shared.settings.upstream.api_key is None:
+        _log.info("benchmark_not_configured", enabled=benchmark.enabled, model=benchmark.model)
+        return None
+    interval = benchmark.interval.total_seconds()
+    client = await _client(shared.settings, stack, timeout_seconds=benchmark.timeout_seconds)
+    return Benchmarking(
+        await asyncio.to_thread(_plans, shared.settings, interval),
+        schedule=Schedule(interval, benchmark.concurrency, owner=f"{platform.node()}:{os.getpid()}"),
+        client=client,
+        store=shared.store,
+        budget=shared.budget,
+        export=BenchmarkExport(shared.metrics, interval_seconds=interval),
+        record=shared.record,
+        clock=shared.clock,
+    )
+
+
+def _plans(settings: Settings, interval: float) -> list[Plan]:
+    benchmark = settings.benchmark
+    plans = []
+    for name in benchmark.items:
+        item_set = item_sets.load(name, settings.data_dir)
+        protocol = make_protocol(
+            item_set,
+            profile=benchmark.scoring_profile,
+            answer_format=benchmark.answer_format,
+            temperature=benchmark.temperature,
+            max_tokens=benchmark.max_tokens,
+            seed=benchmark.seed,
+        )
+        plans.append(
+            Plan(
+                deployment=_DEPLOYMENT,
+                item_set=item_set,
+                protocol=protocol,
+                model=benchmark.model or "",
+                batch=min(benchmark.batch, len(item_set.items)),
+                rotation_seed=benchmark.rotation_seed,
+                passes=benchmark.commissioning_passes,
+                batches_per_year=_YEAR_SECONDS / interval,
+            )
+        )
+    return plans
+
+
+async def _probing(shared: Shared, stack: AsyncExitStack, queue: asyncio.Queue[Exchange]) -> Probing:
+    probe = shared.settings.probe
+    return Probing(
+        shared.settings,
+        queue=queue,
+        client=await _client(shared.settings, stack, timeout_seconds=probe.timeout_seconds),
+        store=shared.store,
+        metrics=shared.metrics,
+        budget=shared.budget,
+        salt=await asyncio.to_thread(conversation_salt, shared.settings),
+        clock=shared.clock,
+    )
+
+
+async def _client(settings: Settings, stack: AsyncExitStack, *, timeout_seconds: float) -> UpstreamClient:
+    """A client of its own for each purpose: own connections, the operator's key."""
+    upstream = settings.upstream
+    http = http_client(connections=_BENCHMARK_CONNECTIONS, timeout_seconds=timeout_seconds, verify=_trust(settings))
+    stack.push_async_callback(http.aclose)
+    return UpstreamClient(
+        base_url=upstream.url or "",
+        api_key=revealed(upstream.api_key) or None,
+        dialect=upstream.dialect,
+        timeout_seconds=timeout_seconds,
+        http=http,
+    )
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | bool:
+    upstream = settings.upstream
+    if not (upstream.ca_file or upstream.client_certificate):
+        return True
+    context = ssl.create_default_context(cafile=upstream.ca_file or None)
+    if upstream.client_certificate:
+        context.load_cert_chain(upstream.client_certificate, upstream.client_key or None)
+    return context

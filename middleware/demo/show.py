@@ -1,0 +1,214 @@
+"""The five steps of the demonstration, each of which says what is real in it and has to show something."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from middleware.demo import data
+from middleware.demo.admin_client import AdminClient
+from middleware.demo.conversations import PlayedTurn, play
+from middleware.demo.model_server import MODEL_NAME
+from middleware.demo.probes import ProbeTable, collect_probes
+from middleware.demo.processes import Child, eqwatch_command, free_port, running
+from middleware.demo.upgrade import Moment, switch_models, watch_upgrade
+from middleware.store import Store
+
+__all__ = ["Demo", "Sidecar", "addresses"]
+
+DEPLOYMENTS = ("marketing", "tutoring", "companion")
+_READY_SECONDS = 60.0
+_UPGRADE_SECONDS = 120.0
+_PROBE_SECONDS = 240.0
+_SCRIPTED_NAME = "scripted-assistant"
+_DATA_PORT, _ADMIN_PORT = 8080, 8081
+_ITEMS = 12
+_TURNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A running ``eqwatch serve`` of the demonstration."""
+
+    data: str
+    admin: AdminClient
+
+
+class Demo:
+    """Owns the processes: they end with the stack. folder: for stores and logs."""
+
+    def __init__(self, stack: ExitStack, folder: Path, console: Console) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._console = console
+        self.model_url = ""
+
+    def start(self) -> Sidecar:
+        """Step 1: the real model, and the sidecar in front of it."""
+        self._step(1, "A real model, and eqwatch in front of it")
+        command = [sys.executable, "-P", "-m", "middleware.demo.model_server"]
+        self.model_url = self._child("model-server", command).ready(_READY_SECONDS)[0]
+        self._say(f"real: llama.cpp with {MODEL_NAME}, 135 million parameters, on {self.model_url}")
+        sidecar = self.serve("sidecar", self.model_url, _PROBES)
+        self._say(
+            f"real: eqwatch serve --upstream {self.model_url}, data on {sidecar.data}, admin on {sidecar.admin.url}"
+        )
+        return sidecar
+
+    def serve(self, name: str, upstream: str, config: str) -> Sidecar:
+        """Start a sidecar with this configuration file, on the usual ports where they are free."""
+        folder = self._folder / name
+        folder.mkdir()
+        (folder / "eqwatch.toml").write_text(config, encoding="utf-8")
+        ports = free_port(_DATA_PORT), free_port(_ADMIN_PORT)
+        for port, usual in zip(ports, (_DATA_PORT, _ADMIN_PORT), strict=True):
+            if port != usual:
+                self._say(f"port {usual} is taken: using {port}")
+        command = eqwatch_command(
+            *("serve", "--upstream", upstream, "--data-dir", str(folder / "data")),
+            *("--config", str(folder / "eqwatch.toml")),
+            *("--listen", f"127.0.0.1:{ports[0]}", "--admin-listen", f"127.0.0.1:{ports[1]}"),
+        )
+        # A local model wants no key; that one is set says that the operator agrees to calls of eqwatch's own.
+        child = self._child(name, command, EQWATCH_UPSTREAM_API_KEY="demo-operator-key")
+        host, port = child.ready(_READY_SECONDS)
+        admin = AdminClient(f"http://127.0.0.1:{ports[1]}")
+        admin.wait_until_healthy(_READY_SECONDS)
+        return Sidecar(f"http://{host}:{port}", admin)
+
+    def benchmark(self) -> bool:
+        """Step 2: a batch of bundled items, by the same command that anybody uses; whether it has outcomes."""
+        self._step(2, f"EQ-Bench-style items against the real model ({_ITEMS} of the bundled ones)")
+        folder = self._folder / "run"
+        arguments = (
+            *("run", "--upstream", self.model_url, "--model", MODEL_NAME, "--items", "bundled"),
+            *("--limit", str(_ITEMS), "--concurrency", "2"),
+        )
+        self._console.print(f"[dim]$ eqwatch {' '.join(arguments)}[/]", highlight=False)
+        subprocess.run(eqwatch_command(*arguments, "--data-dir", str(folder)), check=True)  # noqa: S603
+        self._say("real model, real failures: one this small rarely keeps to the format. The score means nothing yet;")
+        self._say("the same command with --upstream URL --model NAME (and EQWATCH_UPSTREAM_API_KEY) runs it on yours.")
+        return _saved_outcomes(folder) == _ITEMS
+
+    def conversations(self, sidecar: Sidecar, *, every: bool) -> bool:
+        """Step 3: conversations through the relay, probed; whether at least 80 % of the probes are scored."""
+        self._step(3, "Conversations of three deployments through the proxy, probed")
+        self._say("scripted: what the users say (examples/conversations). real: the SDK, the proxy, every answer.")
+        played: list[PlayedTurn] = []
+        for deployment in DEPLOYMENTS:
+            scripted = data.conversations(deployment)
+            for conversation in scripted if every else scripted[:2]:
+                self._say(
+                    f"[bold]{deployment}[/]: {conversation.title} ({'streamed' if conversation.stream else 'whole'})"
+                )
+                played += play(f"{sidecar.data}/v1", MODEL_NAME, conversation, turns=_TURNS, told=self._show_turn)
+        table = collect_probes(sidecar.admin, DEPLOYMENTS, expected=len(played), seconds=_PROBE_SECONDS)
+        self._console.print(table.rendered())
+        self._say("the intensities are the small model's own reading of the users: real answers, little insight.")
+        return self._enough(table)
+
+    def _show_turn(self, turn: PlayedTurn) -> None:
+        answer = " ".join(turn.reply.split())
+        kind = f"{turn.chunks} chunks" if turn.chunks else "one piece"
+        self._console.print(f"  [cyan]user [/] {turn.user[:96]}", markup=True, highlight=False, soft_wrap=False)
+        self._console.print(f"  [green]model[/] {answer[:96]} [dim]({kind})[/]", highlight=False)
+
+    def _enough(self, table: ProbeTable) -> bool:
+        share = table.scored_share
+        self._say(f"{table.scored} of {table.probes} probes scored ({share:.0%})")
+        return share >= 0.8 and set(table.deployments) == set(DEPLOYMENTS)
+
+    def upgrade(self) -> tuple[bool, Sidecar]:
+        """Step 4: a weaker model behind the same name; whether the regression became visible."""
+        self._step(4, "An upgrade that makes it worse")
+        replay = [f"{_SCRIPTED_NAME}={data.replay_file(name)}" for name in ("scripted-strong", "scripted-weak")]
+        command = eqwatch_command(
+            *("fake-upstream", "--port", "0", "--items", "bundled", "--noise", "low"),
+            *("--replay", replay[0], "--replay", replay[1]),
+        )
+        upstream = self._child("scripted-upstream", command).ready(_READY_SECONDS)[0]
+        self._say(
+            "scripted: both models (their answers come from files). real: benchmark, baseline, detection, metrics."
+        )
+        sidecar = self.serve("upgrade", upstream, _UPGRADE)
+        self._say("a baseline is made: five passes over the bundled items")
+        before = watch_upgrade(
+            sidecar.admin,
+            reached=lambda m: m.state == "fine" and m.ratio is not None,
+            seconds=_UPGRADE_SECONDS,
+            told=self._show_moment,
+        )
+        switch_models(upstream)
+        self._say("[bold]now the weaker model answers, behind the same name[/]")
+        after = watch_upgrade(
+            sidecar.admin, reached=lambda m: m.state == "regressed", seconds=_UPGRADE_SECONDS, told=self._show_moment
+        )
+        return _rose(before, after), sidecar
+
+    def _show_moment(self, moment: Moment) -> None:
+        ratio = "" if moment.ratio is None else f"{moment.ratio:5.2f} [red]{'█' * min(40, round(moment.ratio * 10))}[/]"
+        score = "" if moment.score is None else f"score {moment.score:5.1f}"
+        self._console.print(f"  {moment.state:14} {score:12} regression metric {ratio}", highlight=False)
+
+    def _child(self, name: str, command: Sequence[str], **environment: str) -> Child:
+        child = Child(name, command, log=self._folder / f"{name}.log", environment=environment)
+        return self._stack.enter_context(running(child))
+
+    def _step(self, number: int, title: str) -> None:
+        self._console.rule(f"[bold]{number}. {title}", align="left")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+
+def addresses(sidecars: Sequence[tuple[str, Sidecar]]) -> Table:
+    """Where to look now."""
+    table = Table(title="Look for yourself", title_justify="left")
+    for column in ("sidecar", "status page", "metrics", "SDK base URL"):
+        table.add_column(column, overflow="fold")
+    for name, sidecar in sidecars:
+        table.add_row(name, f"{sidecar.admin.url}/", f"{sidecar.admin.url}/metrics", f"{sidecar.data}/v1")
+    return table
+
+
+def _saved_outcomes(folder: Path) -> int:
+    store = Store(f"sqlite:///{folder / 'eqwatch.db'}")
+    store.open()
+    try:
+        runs = store.runs(limit=1)
+        return sum(1 for result in store.item_results(runs[0].id) if result.outcome) if runs else 0
+    finally:
+        store.close()
+
+
+def _rose(before: Sequence[Moment], after: Sequence[Moment]) -> bool:
+    """The baseline stood, and the metric rose from under its limit until the incident opened."""
+    if not before or before[-1].ratio is None or not after:
+        return False
+    return before[-1].ratio < 1.0 and after[-1].state == "regressed"
+
+
+_PROBES = "".join(
+    f"""
+[[deployments]]
+name = "{name}"
+kind = "{name}"
+purpose = "demonstration of the probes"
+sample_rate = 1.0
+"""
+    for name in DEPLOYMENTS
+)
+_UPGRADE = f"""
+[benchmark]
+model = "{_SCRIPTED_NAME}"
+items = ["bundled"]
+batch = 24
+interval = "1s"
+commissioning_passes = 5
+concurrency = 8
+"""

@@ -1,0 +1,101 @@
+"""One turn of a real conversation, followed from the SDK to the API that tells the application what was seen."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from openai import OpenAI
+
+from middleware.demo.model_server import MODEL_NAME
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("real-model")]
+
+CONFIG = """
+[[deployments]]
+name = "tutor"
+kind = "tutoring"
+purpose = "end-to-end test of the probes"
+sample_rate = 1.0
+"""
+SECRET_TEXT = "heliotrope"  # a word that no log, metric or table may hold
+
+
+def ask(sidecar: Any, messages: list[Any], *, stream: bool) -> str:
+    with OpenAI(
+        base_url=f"{sidecar.data}/v1",
+        api_key="client-key-of-the-test",
+        default_headers={"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": "lesson-7"},
+        timeout=120,
+    ) as client:
+        if not stream:
+            answer = client.chat.completions.create(model=MODEL_NAME, messages=messages, max_tokens=24)
+            return answer.choices[0].message.content or ""
+        with client.chat.completions.create(model=MODEL_NAME, messages=messages, max_tokens=24, stream=True) as chunks:
+            return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+
+
+def intensities(told: Any) -> dict[str, float]:
+    return {emotion: reading["intensity"] for emotion, reading in told["emotions"].items()}
+
+
+def test_a_turn_is_followed_from_the_sdk_to_the_application_over_a_killed_control(
+    real_model: str, start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """Relay, probe, store, scrape and API agree, control is killed in between, and traffic does not notice."""
+    sidecar = start_sidecar(real_model, CONFIG, EQWATCH_UPSTREAM_API_KEY="operator-key-of-the-test")
+    messages: list[Any] = [{"role": "user", "content": f"I still don't get fractions, {SECRET_TEXT}. It's no use."}]
+    first = ask(sidecar, messages, stream=True)
+    assert first
+
+    path = "/api/v1/conversations/lesson-7/emotions"
+    seen = eventually(lambda: sidecar.json(path), seconds=90, what="the first turn's emotions are served")
+    assert set(seen["emotions"]) == {"Confusion", "Boredom", "Frustration", "Curiosity"}
+    assert all(0 <= reading["intensity"] <= 10 for reading in seen["emotions"].values())
+
+    killed = sidecar.kill_control()
+    messages += [{"role": "assistant", "content": first}, {"role": "user", "content": "Hello? Are you still there?"}]
+    assert ask(sidecar, messages, stream=False), "traffic goes on while control is dead"
+    sidecar.wait_for_control(other_than=killed)
+    restored = sidecar.json(path)
+    assert intensities(restored) == intensities(seen), "what was known before the kill is served after it"
+
+    messages += [{"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Then again, slowly please."}]
+    assert ask(sidecar, messages, stream=True)
+    later = eventually(
+        lambda: (told := sidecar.json(path)) and min(r["turn"] for r in told["emotions"].values()) == 3 and told,
+        seconds=90,
+        what="the third turn's emotions are served after the restart",
+    )
+
+    metrics = sidecar.metrics()
+    assert metrics['eqwatch_requests_total{code="200",deployment="tutor",dialect="openai_chat"}'] == 3
+    assert metrics['eqwatch_worker_restarts_total{worker="control"}'] >= 1
+    assert sidecar.sum_of("eqwatch_probe_intensity_count") > 0
+
+    with sqlite3.connect(sidecar.data_dir / "eqwatch.db") as database:
+        rows = database.execute("SELECT turn, outcome, emotions FROM probes WHERE kind = 'perception'").fetchall()
+    database.close()
+    assert {turn for turn, outcome, _ in rows if outcome == "scored"} >= {1, 3}
+    stored = json.loads(next(e for turn, outcome, e in rows if turn == 3 and outcome == "scored"))
+    assert stored == intensities(later)
+
+
+def test_no_key_and_no_text_is_written_anywhere(
+    real_model: str, start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """Logs, metrics, the store's file and the status page hold neither a key nor a word of the conversation."""
+    sidecar = start_sidecar(real_model, CONFIG, EQWATCH_UPSTREAM_API_KEY="operator-key-of-the-test")
+    ask(sidecar, [{"role": "user", "content": f"My {SECRET_TEXT} died and I can't do any maths."}], stream=False)
+    eventually(
+        lambda: sidecar.json("/api/v1/conversations/lesson-7/emotions"),
+        seconds=90,
+        what="the turn's emotions are served",
+    )
+    sidecar.child.stop()
+    written = {path: path.read_bytes() for path in sidecar.data_dir.rglob("*") if path.is_file()}
+    written[sidecar.log] = sidecar.log.read_bytes()
+    for path, data in written.items():
+        for forbidden in (SECRET_TEXT, "client-key-of-the-test", "operator-key-of-the-test", "lesson-7"):
+            assert forbidden.encode() not in data, f"{forbidden} in {path.name}"

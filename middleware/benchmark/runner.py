@@ -5,7 +5,7 @@ The sampling parameters of a call are the protocol's, on every retry: a monitor 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol as Interface
@@ -149,9 +149,10 @@ class _StoreThread:
             wait=wait_exponential_jitter(initial=0.05, max=2.0),
             reraise=True,
         )
-        submitted: Callable[[], Awaitable[T]] = lambda: asyncio.shield(  # noqa: E731
-            asyncio.get_running_loop().run_in_executor(self._thread, work)
-        )
+
+        async def submitted() -> T:
+            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
+
         return await retrying(submitted)
 
 

@@ -49,12 +49,18 @@ def measure(request: RunRequest, calls: Calls, *, fresh: bool) -> RunReport:
             done = sum(1 for result in store.item_results(run.id) if result.outcome not in {"api_error", "timeout"})
             total = len(run.item_ids) * run.passes
             if done:
-                errors.print(f"going on with run {run.id}: {done} of {total} answers are there (--fresh: start anew)")
+                errors.print(
+                    f"going on with run {run.id}: {done} of {total} answers are there (--fresh: start anew)",
+                    soft_wrap=True,
+                )
             with _progress(errors, total, done) as on_result:
                 try:
                     return asyncio.run(_call(run, request, calls, store, on_result))
                 except KeyboardInterrupt:
-                    errors.print(f"interrupted: answers so far are saved as run {run.id}; the same command goes on")
+                    errors.print(
+                        f"interrupted: answers so far are saved as run {run.id}; the same command goes on",
+                        soft_wrap=True,
+                    )
                     raise
     finally:
         store.close()
@@ -145,4 +151,5 @@ def print_report(report: RunReport) -> None:
         f"cost {report.prompt_tokens} prompt and {report.completion_tokens} completion tokens, "
         f"median answer in {middle:.2f} s; saved as run {run.id}",
         highlight=False,
+        soft_wrap=True,
     )

@@ -46,9 +46,11 @@ def print_score(
     console = console or Console()
     if items:
         console.print(_item_table(score))
-    table = Table(title=f"{escape(title)}: outcomes", title_justify="left")
-    for column, style in (("outcome", ""), ("count", "bold"), ("meaning", "dim")):
-        table.add_column(column, style=style, justify="right" if column == "count" else "left")
+    console.print(f"[bold]{escape(title)}[/]", highlight=False, soft_wrap=True)
+    table = Table()
+    table.add_column("outcome")
+    table.add_column("count", style="bold", justify="right")
+    table.add_column("meaning", style="dim")
     for name, count in (outcomes if outcomes is not None else score.outcomes).items():
         table.add_row(name, str(count), _MEANING.get(name, ""))
     console.print(table)
@@ -57,12 +59,14 @@ def print_score(
         f"score [bold]{score.points:.2f}[/] points (100 = perfect), "
         f"{round(score.parseable)} of {score.items} items readable ({share:.1%}), profile {score.scoring_profile}",
         highlight=False,
+        soft_wrap=True,
     )
     if not score.valid:
         console.print(
             f"[bold yellow]not valid[/]: a score counts from {VALID_SHARE:.1%} readable items on; "
             "it says little about the model's emotional intelligence",
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -76,15 +80,20 @@ def _item_table(score: RunScore) -> Table:
 
 
 def print_failures(results: Iterable[ItemResult], *, console: Console | None = None) -> None:
-    """A few examples of each way in which items failed, with what the model said."""
+    """How often items failed in which way, and a few examples of each with what the model said."""
     console = console or Console()
-    seen: dict[str, int] = {}
+    kinds: dict[str, list[ItemResult]] = {}
     for result in results:
-        kind = f"{result.outcome}: {result.reason}" if result.reason else result.outcome
-        if result.outcome == "scored" or seen.get(kind, 0) >= _EXAMPLES:
-            continue
-        seen[kind] = seen.get(kind, 0) + 1
-        excerpt = " ".join(result.text.split())
-        excerpt = excerpt[:_EXCERPT] + "…" if len(excerpt) > _EXCERPT else excerpt
-        said = f"  “{escape(excerpt)}”" if excerpt else ""
-        console.print(f"[yellow]{escape(kind)}[/] (item {escape(result.item_id)}){said}", highlight=False)
+        if result.outcome != "scored":
+            kinds.setdefault(f"{result.outcome}: {result.reason}" if result.reason else result.outcome, []).append(
+                result
+            )
+    for kind, failed in kinds.items():
+        console.print(f"[yellow]{escape(kind)}[/], {len(failed)} times, such as", highlight=False)
+        for result in failed[:_EXAMPLES]:
+            console.print(f"  item {escape(result.item_id)}: {escape(_excerpt(result.text))}", highlight=False)
+
+
+def _excerpt(text: str) -> str:
+    words = " ".join(text.split())
+    return (words[:_EXCERPT] + "…" if len(words) > _EXCERPT else words) or "(no text)"

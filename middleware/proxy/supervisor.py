@@ -94,7 +94,8 @@ class Supervisor:
             child.stdin.write(self._stdin)
             await child.stdin.drain()
             child.stdin.close()
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except (OSError, RuntimeError) as error:
+            # uvloop raises RuntimeError where the child died before the first write and the pipe is closed already
             self._log.warning("control_stdin_closed", worker=self._worker, error=str(error))
 
 

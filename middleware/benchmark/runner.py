@@ -24,7 +24,7 @@ from middleware.store import Fence
 from middleware.upstream import Completion, UpstreamClient
 from scorer.items import Item, ItemSet
 
-__all__ = ["LeaseLostError", "RetryPolicy", "RunStore", "UpstreamGaveUpError", "run_benchmark"]
+__all__ = ["LeaseLost", "RetryPolicy", "RunStore", "UpstreamGaveUp", "run_benchmark"]
 
 _RETRYABLE = frozenset({"connect", "rate_limited", "server_error", "protocol"})
 _OVERLOAD = frozenset({"connect", "rate_limited", "server_error", "timeout"})
@@ -37,11 +37,11 @@ T = TypeVar("T")
 Progress = Callable[[ItemResult], None]
 
 
-class UpstreamGaveUpError(UpstreamError):
+class UpstreamGaveUp(UpstreamError):
     """The run stopped early because the upstream answers nothing; it can be resumed."""
 
 
-class LeaseLostError(UpstreamError):
+class LeaseLost(UpstreamError):
     """Another owner took the run over; nothing more may be written to it."""
 
 
@@ -94,7 +94,7 @@ async def run_benchmark(
 ) -> RunReport:
     """Ask every item of the run that has no answer yet, then score all of it and close the run.
 
-    now: Unix seconds. fence: of the slot in whose name the run writes. Raises UpstreamGaveUpError where the upstream
+    now: Unix seconds. fence: of the slot in whose name the run writes. Raises UpstreamGaveUp where the upstream
     fails throughout and StoreUnavailable where results can't be saved; the run stays open then, for a later call.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="eqwatch-run") as thread:
@@ -130,7 +130,7 @@ class _StoreThread:
     async def attempt(self, run: Run, item: Item, repetition: int, at: float) -> None:
         held = await self._call(lambda: self._store.mark_attempted(run.id, item.id, repetition, at, fence=self._fence))
         if not held:
-            raise LeaseLostError("lease", f"run {run.id} was taken over by another owner")
+            raise LeaseLost("lease", f"run {run.id} was taken over by another owner")
 
     async def save(self, result: ItemResult) -> None:
         await self._call(lambda: self._store.save_item(result, fence=self._fence))
@@ -212,7 +212,7 @@ class _Session:
         try:
             completion: Completion = await retrying(self._ask, item, repetition)
         except UpstreamError as error:
-            if isinstance(error, LeaseLostError) or error.status in _FATAL_STATUS:
+            if isinstance(error, LeaseLost) or error.status in _FATAL_STATUS:
                 raise
             self._require_patience(error)
             spent = time.perf_counter() - started
@@ -242,7 +242,7 @@ class _Session:
             return completion
 
     def _again(self, error: BaseException) -> bool:
-        if not isinstance(error, UpstreamError) or isinstance(error, LeaseLostError):
+        if not isinstance(error, UpstreamError) or isinstance(error, LeaseLost):
             return False
         return error.reason in _RETRYABLE and (error.retry_after_seconds or 0.0) <= self.retry.patience
 
@@ -257,13 +257,13 @@ class _Session:
     def _require_patience(self, error: UpstreamError) -> None:
         wait = error.retry_after_seconds or 0.0
         if wait > self.retry.patience:
-            raise UpstreamGaveUpError(error.reason, f"{error}; it asks to wait {wait:.0f} s", status=error.status)
+            raise UpstreamGaveUp(error.reason, f"{error}; it asks to wait {wait:.0f} s", status=error.status)
 
     def _count_failure(self, result: ItemResult) -> None:
         self.failures_in_a_row = 0 if is_answer(result) else self.failures_in_a_row + 1
         limit = max(_LEAST_FAILURES_IN_A_ROW, self.limiter.rule.configured)
         if self.failures_in_a_row >= limit:
-            raise UpstreamGaveUpError(
+            raise UpstreamGaveUp(
                 result.reason,
                 f"{self.client.base_url} failed {self.failures_in_a_row} items in a row ({result.reason}): "
                 f"run {self.run.id} stopped and can be resumed",

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 
 from scorer.answers import Unparseable
 from scorer.readings import Reading, missing_from, names_of
-from scorer.text_cleaning import clean
+from scorer.text_cleaning import clean, evened
 
-__all__ = ["Evidence", "diagnose", "sharpen"]
+__all__ = ["CUT_OFF", "Evidence", "diagnose", "sharpen"]
 
 # OpenAI chat and responses, Anthropic, Gemini and llama.cpp, in their own words.
-_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _REFUSED = frozenset({"content_filter", "refusal", "safety"})
 
 _REFUSAL = re.compile(
-    r"\bi(?:'|’| a)m (?:very |really |so )?sorry\b|\bi (?:must |have to )?(?:apologi[sz]e|decline|refuse)\b"
-    r"|\bi (?:cannot|can(?:'|’)t|can not|won(?:'|’)t|will not|am not able to|am unable to|do not feel comfortable)\b"
-    r"|\bi(?:'|’)m (?:not able|unable|not comfortable)\b|\b(?:as|i am|i(?:'|’)m) an? (?:ai|language model|assistant)\b"
-    r"|\bes tut mir leid\b|\bich kann (?:\w+ ){0,6}nicht\b|\bals (?:ki|ai|sprachmodell)\b|\bich möchte (?:\w+ ){0,6}nicht\b"
+    r"\bi(?:'| a)m (?:very |really |so )?sorry\b|\bi (?:must |have to )?(?:apologi[sz]e|decline|refuse)\b"
+    r"|\bi (?:cannot|can't|can not|won't|will not|am not able to|am unable to|do not feel comfortable)\b"
+    r"|\bi'm (?:not able|unable|not comfortable)\b|\b(?:as|i am|i'm) an? (?:ai|language model|assistant)\b"
+    r"|\bes tut mir leid\b|\bich kann (?:\w+ ){0,6}nicht\b|\bals (?:ki|ai|sprachmodell)\b"
+    r"|\bich möchte (?:\w+ ){0,6}nicht\b"
 )
 _REFUSAL_WITHIN = 1000
 _PLACEHOLDER = re.compile(r"<(?:your |revised |überarbeitete )?(?:score|punktzahl|number|zahl|your critique here)>")
@@ -30,7 +31,24 @@ _RATED_LINE = re.compile(
 )
 # Labels of numbers that are not meant as emotions.
 _NOT_EMOTIONS = frozenset(
-    "total sum confidence note score scores rating average step question item summe gesamt hinweis frage schritt".split()
+    (
+        "total",
+        "sum",
+        "confidence",
+        "note",
+        "score",
+        "scores",
+        "rating",
+        "average",
+        "step",
+        "question",
+        "item",
+        "summe",
+        "gesamt",
+        "hinweis",
+        "frage",
+        "schritt",
+    )
 )
 
 
@@ -38,14 +56,14 @@ _NOT_EMOTIONS = frozenset(
 class Evidence:
     """What the tolerant reading found in a text that it could not accept.
 
-    last_block: the last run of readings that covers every emotion, defects and all; empty where there is none.
+    deciding: the run of readings that would have been the answer but for its numbers; empty where there is none.
     unknown: names that a JSON object rates beside the item's emotions.
     """
 
     text: str
     emotions: tuple[str, ...]
-    readings: list[Reading]
-    last_block: tuple[Reading, ...]
+    readings: tuple[Reading, ...]
+    deciding: tuple[Reading, ...]
     unknown: tuple[str, ...]
     unclosed_reasoning: bool
     finish_reason: str
@@ -56,10 +74,10 @@ def diagnose(evidence: Evidence) -> Unparseable:
     finish_reason = evidence.finish_reason.casefold()
     if finish_reason in _REFUSED:
         return Unparseable("refusal", f"finish reason {finish_reason}")
-    outside = [reading for reading in evidence.last_block if reading.defect == "out_of_range"]
+    outside = [reading for reading in evidence.deciding if reading.defect == "out_of_range"]
     if outside:
         return Unparseable("out_of_range", ", ".join(reading.shown for reading in outside)[:80])
-    if finish_reason in _CUT_OFF:
+    if finish_reason in CUT_OFF:
         return Unparseable("truncated", f"finish reason {finish_reason}")
     rated = [reading for reading in evidence.readings if reading.defect != "placeholder_echo"]
     if len(rated) < len(evidence.readings) or (not rated and _PLACEHOLDER.search(evidence.text)):
@@ -72,9 +90,11 @@ def sharpen(found: Unparseable, text: str, finish_reason: str) -> Unparseable:
     finish_reason = finish_reason.casefold()
     if finish_reason in _REFUSED:
         return Unparseable("refusal", f"finish reason {finish_reason}")
-    if finish_reason in _CUT_OFF:
+    if found.reason not in ("no_scores", "missing_emotion"):
+        return found
+    if finish_reason in CUT_OFF:
         return Unparseable("truncated", f"finish reason {finish_reason}")
-    if found.reason != "no_scores":
+    if found.reason == "missing_emotion":
         return found
     cleaned = clean(text)
     if _PLACEHOLDER.search(cleaned.visible):
@@ -113,17 +133,12 @@ def _cut_mark(evidence: Evidence) -> str:
         return "JSON without an end"
     if text.count("```") % 2:
         return "code block without an end"
-    last_line = text[text.rfind("\n") + 1 :][-80:].strip(" *_`\"'-•")
-    label = last_line.rstrip(" *_`\"':=-|")
-    missing = [name for name in names_of(evidence.emotions) if name in _folded_missing(evidence)]
+    last_line = text[text.rfind("\n") + 1 :][-80:]
+    label = last_line.strip(" *_`\"':=-|•")
+    missing = [evened(name) for name in missing_from(evidence.readings, evidence.emotions)]
     if label and evidence.readings and any(name.startswith(label) for name in missing):
         return f"ends at {label[:40]!r}"
     return ""
-
-
-def _folded_missing(evidence: Evidence) -> set[str]:
-    seen = {reading.emotion for reading in evidence.readings}
-    return {name for name, index in names_of(evidence.emotions).items() if index not in seen}
 
 
 def _unknown_labels(evidence: Evidence) -> list[str]:

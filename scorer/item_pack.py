@@ -117,7 +117,7 @@ def _emotion_problems(where: str, item: Mapping[str, Any]) -> Iterator[str]:
     if "reference_fullscale" not in item:
         return
     if not isinstance(references, list) or not 2 <= len(references) <= 8:
-        yield f"{where}: field 'reference_fullscale': got {_shown(references)}, must be a list, a number for each emotion"
+        yield f"{where}: field 'reference_fullscale': got {_shown(references)}, must list a number for each emotion"
         return
     if emotions is not None and len(references) != len(emotions):
         yield (

@@ -138,7 +138,7 @@ def _official_reference(item_id: str, key: str, data: Any) -> tuple[tuple[str, .
 
 
 def _opening(dialogue: str) -> str:
-    """Who opens the dialogue. Questions about one dialogue share that; its words differ from translation to translation."""
+    """Who opens the dialogue: what questions about one dialogue share in every translation (the words vary)."""
     return "|".join(line.split(":", 1)[0] for line in dialogue.split("\n")[:2])
 
 

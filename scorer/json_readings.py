@@ -30,6 +30,9 @@ _SCORE_KEYS = (
 _REVISED_KEY = re.compile(REVISED_WORDS)
 
 
+_Found = Reading | str
+
+
 @dataclass(frozen=True, slots=True)
 class JsonSpan:
     """A JSON object's place in the text and what it says about the emotions. unknown: names that it rates besides."""
@@ -53,7 +56,7 @@ def find_json(text: str, emotions: tuple[str, ...]) -> list[JsonSpan]:
         except (ValueError, RecursionError):
             position = text.find("{", position + 1)
             continue
-        found = list(_walk(value, emotions, position, end, revised=False, depth=0))
+        found = list(_walk(value, emotions, (position, end), revised=False, depth=0))
         readings = tuple(item for item in found if isinstance(item, Reading))
         unknown = tuple(item for item in found if isinstance(item, str))
         if readings or unknown:
@@ -62,34 +65,33 @@ def find_json(text: str, emotions: tuple[str, ...]) -> list[JsonSpan]:
     return spans
 
 
-def _walk(
-    value: Any, emotions: tuple[str, ...], start: int, end: int, *, revised: bool, depth: int
-) -> Iterator[Reading | str]:
+def _walk(value: Any, emotions: tuple[str, ...], at: tuple[int, int], revised: bool, depth: int) -> Iterator[_Found]:
+    """Readings, and names that are rated but not asked for, in the value's order."""
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, list):
         for element in value:
-            yield from _walk(element, emotions, start, end, revised=revised, depth=depth + 1)
-    if not isinstance(value, dict):
-        return
-    named = _named_score(value)
-    pairs = [named] if named else value.items()
-    for raw_key, content in pairs:
-        key = evened(str(raw_key)).strip("*_ ")
-        index = names_of(emotions).get(key)
-        number = _number(content)
-        if index is not None:
-            if number is not None:
-                reading = Reading(index, *number, start, end, revised=revised, shown=f"{key}: {content}"[:60])
-                yield reading
-        elif isinstance(content, (dict, list)):
-            inner = revised or _REVISED_KEY.search(key) is not None
-            rated = _number(content) if isinstance(content, dict) and not _has_emotion(content, emotions) else None
-            if rated is not None:
-                yield key
-            yield from _walk(content, emotions, start, end, revised=inner, depth=depth + 1)
-        elif number is not None and not isinstance(content, str):
+            yield from _walk(element, emotions, at, revised, depth + 1)
+    elif isinstance(value, dict):
+        named = _named_score(value)
+        for raw_key, content in [named] if named else value.items():
+            key = evened(str(raw_key)).strip("*_ ")
+            yield from _pair(key, content, emotions, at, revised, depth)
+
+
+def _pair(
+    key: str, content: Any, emotions: tuple[str, ...], at: tuple[int, int], revised: bool, depth: int
+) -> Iterator[_Found]:
+    index = names_of(emotions).get(key)
+    number = _number(content)
+    if index is not None and number is not None:
+        yield Reading(index, *number, *at, revised=revised, shown=f"{key}: {content}"[:60])
+    elif isinstance(content, (dict, list)):
+        if index is None and number is not None:
             yield key
+        yield from _walk(content, emotions, at, revised or _REVISED_KEY.search(key) is not None, depth + 1)
+    elif index is None and number is not None and not isinstance(content, str):
+        yield key
 
 
 def _named_score(value: dict[str, Any]) -> tuple[str, Any] | None:
@@ -97,11 +99,6 @@ def _named_score(value: dict[str, Any]) -> tuple[str, Any] | None:
     name = next((value[key] for key in _NAME_KEYS if isinstance(value.get(key), str)), None)
     score = next((value[key] for key in _SCORE_KEYS if key in value), None)
     return (name, score) if name is not None and score is not None else None
-
-
-def _has_emotion(value: dict[str, Any], emotions: tuple[str, ...]) -> bool:
-    names = names_of(emotions)
-    return any(evened(str(key)) in names for key in value)
 
 
 def _number(value: Any) -> tuple[float | None, Defect] | None:

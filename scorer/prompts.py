@@ -1,4 +1,4 @@
-"""The EQ-Bench question: the official template, with and without its revision part, and the schema for structured answers.
+"""The EQ-Bench question: the official template with and without its revision part, and the schema of a JSON answer.
 
 The fixed strings are those of github.com/EQ-bench/EQ-Bench at d28c60c5 (MIT); they are kept verbatim because the
 official parsing and the comparability of scores hang on them. Not here: sending, and the probes' own questions.
@@ -69,7 +69,8 @@ _TEMPLATES: dict[Language, _Template] = {
     ),
     "de": _Template(
         task=(
-            "Ihre Aufgabe ist es, die wahrscheinlichen emotionalen Reaktionen einer Figur in diesem Dialog vorherzusagen:"
+            "Ihre Aufgabe ist es, die wahrscheinlichen emotionalen Reaktionen einer Figur "
+            "in diesem Dialog vorherzusagen:"
         ),
         end_dialogue="[Ende des Dialogs]",
         at_the_end="Am Ende dieses Dialogs würde {subject} sich fühlen...",

@@ -24,10 +24,10 @@ __all__ = [
 
 Defect = Literal["", "out_of_range", "placeholder_echo"]
 
-_DECOR = r"[\s*_`\"'“”„‘’«»~\\\]})>]"
-_WRAP = r"[\s*_`\"'“”„‘’«»~<\[({≈+\\#]"
+_DECOR = r"[\s*_`\"'“”„«»~\\\])}>$]"
+_WRAP = r"[\s*_`\"'“”„«»~<\[({≈+\\#$]"
 _WORD = r"(?:score|intensity|rating|level|value|punktzahl|punkte|wert|intensität|bewertung)"
-_SEPARATOR = r"(?:->|=>|[:=→⇒|(\-–—]|(?:is|at|was|would be|ist|bei|wäre)\b)"
+_SEPARATOR = r"(?:->|=>|[:=→⇒|(\-]|(?:is|at|was|would be|ist|bei|wäre)\b)"
 _HEDGE = r"(?:(?:about|around|approximately|roughly|maybe|perhaps|probably|etwa|ungefähr|vielleicht|ca\.) ?)?"
 # What announces the second pass, as a heading or as a key.
 REVISED_WORDS = r"(?:revis|überarbeite|final|endgültig|updated|adjusted)"
@@ -36,10 +36,10 @@ _VALUE = (
     rf"(?:(?P<blank>{_PLACEHOLDER})|{_WRAP}{{0,8}}+{_HEDGE}{_WRAP}{{0,4}}+"
     r"(?P<sign>-?) ?(?P<number>\d++(?:[.,]\d++)?+|\.\d++)"
     r"(?:(?P<percent> ?%)"
-    r"| ?(?:-|–|—|to|bis) ?(?P<upper>\d{1,3}+(?:[.,]\d{1,6}+)?+)(?! ?[:=])"
+    r"|(?:-| (?:to|bis) | ?- ?(?=[\d.,]{1,6}+ ?$))(?P<upper>\d{1,3}+(?:[.,]\d{1,6}+)?+)(?! ?[:=])"
     r"|[*_`\])}>\"' ]{0,4}+(?:/|out of|von|of)[*_` ]{0,4}+(?P<scale>\d{1,3}+))?)"
 )
-_LONE_VALUE = re.compile(_VALUE)
+_LONE_VALUE = re.compile(_VALUE, re.MULTILINE)
 _LIST_NUMBER = re.compile(r"[.)][\s*_`\"']{0,4}+(?P<rest>.{0,60})")
 _BULLET = re.compile(r"(?:[^\w\n]|\d{1,2}[.)]|_){0,24}+")
 _HEADED = re.compile(r"[^\n:]{1,60}:[^\w\n]{0,8}+")
@@ -83,7 +83,8 @@ def _reading_pattern(emotions: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(
         rf"{label_pattern(emotions)}{_DECOR}{{0,8}}+(?:\([^()\n]{{0,60}}\){_DECOR}{{0,8}}+)?"
         rf"(?:{_WORD}{_DECOR}{{0,4}}+)?{_SEPARATOR}?"
-        rf"(?:[\s\"'*_{{,]{{0,8}}+{_WORD}[\"'*_ ]{{0,4}}+[:=]?)?[\s*_`\"']{{0,8}}?{_VALUE}"
+        rf"(?:[\s\"'*_{{,]{{0,8}}+{_WORD}[\"'*_ ]{{0,4}}+[:=]?)?[\s*_`\"']{{0,8}}?{_VALUE}",
+        re.MULTILINE,
     )
 
 

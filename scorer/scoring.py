@@ -59,7 +59,7 @@ def score_item(item: Item, answer: Mapping[str, float], version: Version) -> flo
 
 
 def added(values: Iterable[float]) -> float:
-    """Adds one by one, as the original does. sum() compensates for rounding since Python 3.12, so its last bit differs."""
+    """Adds one by one, as the original does; sum() rounds otherwise since Python 3.12."""
     total = 0.0
     for value in values:
         total += value
@@ -71,7 +71,8 @@ def _scaled_difference(d: float) -> float:
     if d == 0:
         return 0.0
     if d <= 5:
-        return 6.5 * (1 / (1 + math.e ** (-1.2 * (d - 4))))
+        curve: float = 6.5 * (1 / (1 + math.e ** (-1.2 * (d - 4))))
+        return curve
     return d
 
 
@@ -107,7 +108,7 @@ def score_answers(
 def outcome_of(
     item: Item, text: str, *, item_set: ItemSet, profile: Profile, revise: bool, finish_reason: str = ""
 ) -> ScoredItem:
-    """Reads a model's text as the answer to an item and scores it. A text without an answer is an outcome, not an error."""
+    """Reads a model's text as the answer to an item and scores it; a text without an answer is an outcome as well."""
     read = parse(
         text,
         item.emotions,

@@ -10,22 +10,27 @@ from dataclasses import dataclass
 __all__ = ["MAX_CHARACTERS", "CleanText", "clean", "evened"]
 
 # The answer is at the end: of a longer text only the end is read.
-MAX_CHARACTERS = 200_000
+MAX_CHARACTERS = 100_000
 # Normalising takes quadratic time on a run of combining marks, so it is done in pieces.
 _PIECE = 512
 
 _CHARACTERS = str.maketrans(
     {
         **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f", None),
-        "：": ":",
-        "％": "%",
-        "／": "/",
-        "＝": "=",
-        "｜": "|",
-        "−": "-",
-        "‐": "-",
-        "‑": "-",
-        "．": ".",
+        # Full-width forms, the minus sign, two hyphens: written as escapes because they look like what they become.
+        "\uff1a": ":",
+        "\uff05": "%",
+        "\uff0f": "/",
+        "\uff1d": "=",
+        "\uff5c": "|",
+        "\uff0e": ".",
+        "\u2212": "-",
+        "\u2010": "-",
+        "\u2011": "-",
+        "\u2013": "-",
+        "\u2014": "-",
+        "\u2018": "'",
+        "\u2019": "'",
         "\r": "\n",
         "\u2028": "\n",
         "\u2029": "\n",
@@ -33,6 +38,7 @@ _CHARACTERS = str.maketrans(
 )
 _BREAK = re.compile(r"<(?:br ?/?|/?(?:li|ul|ol|p|tr|div|table|tbody))>")
 _MARKUP = re.compile(r"</?(?:b|strong|i|em|u|span|code|mark|td|th)>")
+_LATEX = re.compile(r"\\(?:boxed|text|textbf|textit|mathbf|mathrm|mathit)\{")
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n\s*")
 
@@ -80,5 +86,5 @@ def evened(text: str) -> str:
         )
     else:
         text = text.replace("\r", "\n")
-    text = _MARKUP.sub(" ", _BREAK.sub("\n", text.casefold()))
+    text = _LATEX.sub(" ", _MARKUP.sub(" ", _BREAK.sub("\n", text.casefold())))
     return _LINES.sub("\n", _SPACES.sub(" ", text)).strip(" ")

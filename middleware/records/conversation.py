@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Message", "ProbeKind", "ProbeOutcome", "ProbeResult", "Transcript", "Turn"]
+__all__ = ["Message", "ProbeKind", "ProbeOutcome", "ProbeResult", "SkipReason", "Skipped", "Transcript", "Turn"]
 
 ProbeKind = Literal["perception", "anticipation"]
 ProbeOutcome = Literal["scored", "unparseable", "refused", "truncated", "api_error", "timeout"]
+
+SkipReason = Literal["undecodable", "not_configured", "not_sampled", "queue_full", "budget", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,15 @@ class Turn:
     index: int
     transcript: Transcript
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A turn that is not probed, and why. It is counted, since what is left out biases. detail: from a closed set."""
+
+    deployment: str
+    reason: SkipReason
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from middleware.benchmark.fake_upstream.faults import FaultPlan, parse_fault
 from middleware.benchmark.fake_upstream.noise import Noise
 from middleware.benchmark.fake_upstream.recordings import PromptBook, Recording, Stages, read_recording
 from middleware.benchmark.fake_upstream.script import DEFAULT_SCRIPT, Script, read_script
-from middleware.benchmark.fake_upstream.server import serve_app
+from middleware.benchmark.fake_upstream.server import FakeServer, bind, serve_app
 
 __all__ = [
     "DEFAULT_SCRIPT",
+    "FakeServer",
     "FakeUpstream",
     "FaultPlan",
     "Noise",
@@ -19,6 +20,7 @@ __all__ = [
     "Recording",
     "Script",
     "Stages",
+    "bind",
     "create_app",
     "parse_fault",
     "read_recording",

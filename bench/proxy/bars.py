@@ -44,6 +44,7 @@ def _added_ratio(report: Report, load: str, target: str) -> float | None:
 _RATIO_BARS: tuple[tuple[str, float, Callable[[Report], float | None]], ...] = (
     ("CPU per request, 64 connections, 10 % tapped", 1.5, lambda r: _ratio(r, "json c=64", TAP_TENTH, "cpu")),
     ("CPU per request, 64 connections, all tapped", 1.6, lambda r: _ratio(r, "json c=64", TAP_ALL, "cpu")),
+    ("the first again, no two heads equal", 1.5, lambda r: _ratio(r, "json c=64 varied", TAP_TENTH, "cpu")),
     ("CPU per SSE chunk, 50 streams x 50/s", 1.3, lambda r: _ratio(r, "sse 50x50/s", TAP_TENTH, "cpu")),
     ("chunk delay p99, same load", 1.5, lambda r: _ratio(r, "sse 50x50/s", TAP_TENTH, "chunk_p99")),
     ("added p99 at 1,000 requests/s", 1.5, lambda r: _added_ratio(r, "json 1000/s", TAP_TENTH)),

@@ -14,7 +14,8 @@ _TURN = "Since the move I hardly talk to anybody, and I notice that I snap at th
 class Load:
     """One load. rate: requests/s of an open loop, 0 for a closed one; spread_ms: time over which connections start.
 
-    wish: the mock's instruction. per_chunk: cost is told per SSE chunk instead of per request.
+    wish: the mock's instruction. vary: each request has an X-Request-Id of its own. per_chunk: cost is told per SSE
+    chunk instead of per request.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Load:
     spread_ms: float = 0.0
     stream: bool = False
     wish: str = ""
+    vary: bool = False
 
     @property
     def per_chunk(self) -> bool:
@@ -35,6 +37,8 @@ class Load:
 LOADS = (
     Load("json c=1", 1, 2.0, 0.5),
     Load("json c=64", 64, 2.0, 0.5),
+    # A proxy that knows a head again gains nothing here: no two heads on a connection are equal.
+    Load("json c=64 varied", 64, 2.0, 0.5, vary=True),
     Load("json c=256", 256, 2.0, 0.5),
     Load("json 1000/s", 64, 4.0, 1.0, rate=1000),
     Load("sse burst c=16", 16, 2.0, 0.5, stream=True, wish="chunks=200"),

@@ -93,6 +93,7 @@ class Native:
             "warmup": load.warmup,
             "rate": load.rate,
             "spread": load.spread_ms,
+            "vary": int(load.vary),
         }
         command = [str(self.folder / "load_generator")]
         for name, value in options.items():

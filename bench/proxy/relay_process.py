@@ -9,50 +9,39 @@ switched off here, from outside, and only here: the product has no switch that m
 
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from middleware.server import serve
 
 from middleware.proxy import heads
 from middleware.proxy.counters import Histogram
 from middleware.proxy.transit import Transit
 from middleware.records.relay import RelayConfig
+from middleware.server import serve
 
-__all__ = ["ABLATIONS"]
+__all__ = ["ABLATIONS", "missing"]
 
+# A head is cut by a pattern that finds its first line only; neither its other lines nor its target are looked at.
+_ANY_REQUEST = re.compile(rb"([^ ]+) ([^ ]+) HTTP/1\.([01])\r\n(?s:.*)")
 
-def _without_strictness() -> None:
-    """Heads are cut by a pattern that only finds the first line; what follows isn't looked at, nor is the target."""
-    _replace(heads, "_REQUEST", re.compile(rb"([^ ]+) ([^ ]+) HTTP/1\.([01])\r\n(?s:.*)"))
-    _replace(heads, "_RESPONSE", re.compile(rb"HTTP/1\.([01]) ([0-9]{3})[^\r]*\r\n(?s:.*)"))
-    _replace(heads, "_check_target", lambda *_: None)
-
-
-def _without_metrics() -> None:
-    _replace(Histogram, "observe", lambda *_: None)
-    _replace(Transit, "_count", lambda *_: None)
-
-
-def _replace(owner: Any, name: str, by: Any) -> None:
-    if not hasattr(owner, name):
-        raise SystemExit(f"{owner!r} has no {name}: the ablation is out of date")
-    setattr(owner, name, by)
-
-
-ABLATIONS: dict[str, Callable[[], None]] = {
-    "none": lambda: None,
-    "strict": _without_strictness,
-    "metrics": _without_metrics,
+ABLATIONS: dict[str, tuple[tuple[Any, str, Any], ...]] = {
+    "none": (),
+    "strict": ((heads, "_REQUEST", _ANY_REQUEST), (heads, "_check_target", lambda *_: None)),
+    "metrics": ((Histogram, "observe", lambda *_: None), (Transit, "_count", lambda *_: None)),
 }
-"""What can be left out, by name."""
+"""What can be left out: owner, name and stand-in of each part that is replaced."""
+
+
+def missing(ablation: str) -> list[str]:
+    """Names that the relay no longer has, so that the ablation is out of date; empty where all is well."""
+    return [name for owner, name, _ in ABLATIONS[ablation] if not hasattr(owner, name)]
 
 
 def main(config_path: str, control: str, ablation: str) -> int:
     """Run until ended by a signal; returns the exit code."""
-    ABLATIONS[ablation]()
+    for owner, name, stand_in in ABLATIONS[ablation]:
+        setattr(owner, name, stand_in)
     config = msgspec.json.decode(Path(config_path).read_bytes(), type=RelayConfig)
     command = None if control == "none" else [sys.executable, "-P", "-m", "bench.proxy.control", control]
     return serve(config, command, b"")

@@ -19,6 +19,7 @@ from bench.proxy.loads import LOADS, Load, quickened
 from bench.proxy.measure import DIRECT
 from bench.proxy.native import missing_tools
 from bench.proxy.page import put_section
+from bench.proxy.relay import variants
 from bench.proxy.report import Report, load_report, save_report
 from bench.proxy.session import session
 from bench.proxy.tables import as_markdown, show
@@ -56,10 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _targets(options: argparse.Namespace) -> tuple[list[Target], list[str]]:
-    from bench.proxy.relay import variants  # imports the relay, which nothing else here needs
-
+    relays, without = variants()
     others, skipped = peers(options.peer_python)
-    found = [nginx(), *variants(), *others]
+    found, skipped = [nginx(), *relays, *others], [*without, *skipped]
     if options.targets:
         names = [name.strip() for name in options.targets.split(";")]
         unknown = set(names) - {t.name for t in found}
@@ -102,12 +102,19 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Report:
     for reason in skipped:
         _tell(f"left out: {reason}")
     with session(targets, random.Random(seed), _tell) as running:
-        if "streams" in parts:
-            running.streams(report, options.tries)
-        if "loads" in parts:
-            running.rounds(report, options.rounds, loads)
-        if "faults" in parts:
-            running.faults(report, options.pairs)
+        todo = {
+            "streams": lambda: running.streams(report, options.tries),
+            "loads": lambda: running.rounds(report, options.rounds, loads),
+            "faults": lambda: running.faults(report, options.pairs),
+        }
+        for part in (name for name in todo if name in parts):
+            try:
+                todo[part]()
+            except RuntimeError as error:  # what was measured before is still worth showing
+                _tell(f"{part}: {error}")
+                report.skipped.append(f"{part}, at least in part: {str(error).splitlines()[0]}")
+            if options.json:
+                save_report(report, options.json)
     return report
 
 
@@ -120,8 +127,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     report = load_report(options.from_json) if options.from_json else _measure(options, arguments)
-    if options.json:
-        save_report(report, options.json)
     show(report, Console())
     if options.markdown:
         put_section(options.markdown, as_markdown(report))

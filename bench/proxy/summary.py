@@ -86,7 +86,7 @@ def figure(report: Report, load: str, target: str, measure: Measure) -> Figure:
         values.append(value)
         yardstick = samples.get((NGINX, number))
         base = measure.take(yardstick, direct) if yardstick else None
-        if measure.ratio and base is not None and base > 0:
+        if measure.ratio and target != DIRECT and base is not None and base > 0:
             ratios.append(value / base)
     return Figure(spread(values), spread(ratios))
 

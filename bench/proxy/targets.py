@@ -5,11 +5,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bench.proxy import account, loads
 from bench.proxy.native import stopped
@@ -100,11 +102,22 @@ def launched(
 ) -> Iterator[Running]:
     """Run the command pinned to the proxies' CPU until the block ends; yields once it answers 200 through the mock."""
     env = {**os.environ, **(environment or {})}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env, preexec_fn=_to_proxy_cpu)
-    with stopped(process, seconds=10):
-        _wait_until_answering(port, process)
-        account.pin(account.tree(process.pid), PROXY_CPU)
-        yield Running(port, process.pid, own_process)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, env=env, preexec_fn=_to_proxy_cpu)
+        with stopped(process, seconds=10):
+            try:
+                _wait_until_answering(port, process)
+            except RuntimeError as error:
+                raise RuntimeError(f"{error}\n{_tail(log)}") from None
+            account.pin(account.tree(process.pid), PROXY_CPU)
+            yield Running(port, process.pid, own_process)
+            if process.poll() is not None:
+                raise RuntimeError(f"{command!r} ended with {process.returncode}\n{_tail(log)}")
+
+
+def _tail(log: IO[bytes]) -> str:
+    log.seek(0)
+    return log.read().decode(errors="replace")[-4000:]
 
 
 def _to_proxy_cpu() -> None:

@@ -17,6 +17,7 @@ from bench.proxy.loads import LOADS, Load, request_body
 from bench.proxy.measure import DIRECT
 from bench.proxy.native import missing_tools
 from bench.proxy.page import BEGIN, END, put_section
+from bench.proxy.relay_process import ABLATIONS, missing
 from bench.proxy.report import Report, load_report, save_report
 from bench.proxy.session import Session, session
 from bench.proxy.summary import MEASURES, figure
@@ -26,6 +27,11 @@ from middleware.records.exchange import Credit, Exchange
 from middleware.records.link import FrameBuffer, decode_from_control, encode_frame
 
 needs_tools = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {' and '.join(missing_tools())} on the PATH")
+
+
+def test_ablations_name_parts_that_the_relay_has() -> None:
+    """Each cost that the bench leaves out is still there under the name that it replaces."""
+    assert {name: missing(name) for name in ABLATIONS} == {name: [] for name in ABLATIONS}
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def empty_report() -> Report:
 @pytest.fixture(scope="module")
 def small_session() -> Iterator[Session]:
     """The mock upstream with nginx as the only proxy."""
-    with session([nginx()], random.Random(1), lambda _: None) as running:  # noqa: S311
+    with session([nginx()], random.Random(1), lambda _: None) as running:
         yield running
 
 

@@ -1,10 +1,12 @@
 /* HTTP load on 127.0.0.1: one thread, epoll, keep-alive connections, bounded in time; prints one JSON line.
  *
  *   load_generator --port N --body FILE [--path P] [--connections N] [--seconds S] [--warmup S] [--rate R] [--spread MS]
+ *                  [--vary 1]
  *
  * Without --rate a closed loop: each connection sends its next request when its answer is complete. With --rate an open
  * loop of R requests/s: latency counts from the instant at which the request was due, so that a stalled proxy can't hide
  * by holding the generator back. --spread starts the connections over that many ms instead of all at once.
+ * --vary gives each request an X-Request-Id of its own, as tracing does, so that no two heads on a connection are equal.
  * A chunk's delay is the time from the instant that the mock wrote into it ("@" and 19 digits) to its arrival here.
  * "requests" and "chunks" count the whole run (for CPU per piece); all other figures leave the warm-up out. An answer other
  * than 200 or cut short is an error; a connection without a byte for the last two seconds of the run is "stalled".
@@ -57,12 +59,14 @@ static struct {
     const char *path, *body;
     long connections;
     double seconds, warmup, rate, spread;
+    int vary;
 } wanted = {.path = "/v1/chat/completions", .connections = 1, .seconds = 1};
 
 static connection *all;
 static int poller;
 static char *request;
 static size_t request_size;
+static char *request_id; /* 16 digits within the request, or NULL */
 static bool measuring;
 static long requests, chunks, measured, measured_chunks, errors, reconnects;
 static uint64_t bytes;
@@ -134,6 +138,12 @@ static void begin(connection *c, uint64_t since) {
     c->since = c->last_byte = since;
     c->seen_mark = c->closing = false;
     c->mark_digits = -1;
+    if (request_id) {
+        static unsigned long long sequence;
+        char digits[17];
+        snprintf(digits, sizeof digits, "%016llu", ++sequence);
+        memcpy(request_id, digits, 16);
+    }
     push_out(c);
 }
 
@@ -307,8 +317,9 @@ static void make_request(void) {
     int head = sprintf(request,
         "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
         "Content-Type: application/json\r\nAuthorization: Bearer sk-bench-0000000000\r\nUser-Agent: OpenAI/Python 3.54.0\r\n"
-        "X-Stainless-Lang: python\r\nX-Stainless-Runtime: CPython\r\nX-Stainless-Retry-Count: 0\r\nContent-Length: %ld\r\n\r\n",
-        wanted.path, wanted.port, size);
+        "X-Stainless-Lang: python\r\nX-Stainless-Runtime: CPython\r\nX-Stainless-Retry-Count: 0\r\n%sContent-Length: %ld\r\n\r\n",
+        wanted.path, wanted.port, wanted.vary ? "X-Request-Id: 0000000000000000\r\n" : "", size);
+    if (wanted.vary) request_id = strstr(request, "X-Request-Id: ") + 14;
     if (fread(request + head, 1, (size_t)size, f) != (size_t)size) die(wanted.body);
     fclose(f);
     request_size = (size_t)head + (size_t)size;
@@ -391,7 +402,7 @@ static void report(void) {
 static void read_options(int argc, char **argv) {
     static const struct option options[] = {
         {"port", 1, 0, 'p'},   {"body", 1, 0, 'b'}, {"path", 1, 0, 'a'},   {"connections", 1, 0, 'c'}, {"seconds", 1, 0, 's'},
-        {"warmup", 1, 0, 'w'}, {"rate", 1, 0, 'r'}, {"spread", 1, 0, 'd'}, {0, 0, 0, 0}};
+        {"warmup", 1, 0, 'w'}, {"rate", 1, 0, 'r'}, {"spread", 1, 0, 'd'}, {"vary", 1, 0, 'v'}, {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -403,6 +414,7 @@ static void read_options(int argc, char **argv) {
         case 'w': wanted.warmup = atof(optarg); break;
         case 'r': wanted.rate = atof(optarg); break;
         case 'd': wanted.spread = atof(optarg); break;
+        case 'v': wanted.vary = atoi(optarg); break;
         default: exit(2);
         }
     }

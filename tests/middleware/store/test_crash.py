@@ -16,7 +16,7 @@ ROUNDS = 12
 def test_nothing_acknowledged_is_lost_or_doubled_when_the_writer_is_killed(store_url: str) -> None:
     """A real process, SIGKILL after a random number of its lines, resumed each time on the same store."""
     script = Path(__file__).with_name("writer.py")
-    chance = random.Random(17)  # noqa: S311  moments of a kill, repeatable
+    chance = random.Random(17)
     attempted: dict[str, int] = {}
     saved: set[str] = set()
     for _ in range(ROUNDS):

@@ -249,7 +249,7 @@ def test_rules_that_no_schema_can_express_are_the_parsers(
 def test_all_problems_are_listed_up_to_ten() -> None:
     """Somebody who writes a pack sees their mistakes together."""
     pack = _changed(lambda pack, item: (pack.update(title="", language="fr"), item.update(subject="")))
-    with pytest.raises(ValueError, match="title.*\n.*language.*\n.*subject"):
+    with pytest.raises(ValueError, match=r"title.*\n.*language.*\n.*subject"):
         parse_bundled(pack, sha256="")
     broken = _changed(lambda pack, _: pack.update(items=[None] * 14))
     with pytest.raises(ValueError, match="and 4 more"):

@@ -138,7 +138,7 @@ def test_numbers_are_read_for_what_they_say(text: str, want: tuple[float, ...]) 
 
 
 def test_the_last_answer_decides_even_if_it_is_a_wrong_one() -> None:
-    """A final answer out of range is not replaced by an earlier one; a template repeated after the answer is nothing."""
+    """A final answer out of range is not replaced by an earlier one; an echo of the template after it is nothing."""
     wrong = _LINES.replace("1", "15")
     assert _read(f"{_LINES}\n\nOn reflection:\n{wrong}") == Unparseable("out_of_range", "joy: 15")
     echo = _each("{name}: <score>")
@@ -283,21 +283,24 @@ def test_a_clean_answer_is_read_as_the_official_profile_reads_it(
 _ALPHABET = st.sampled_from(
     [
         *_EMOTIONS,
+        *':=|{}[]"-*_<>()%',
         "joy",
         "<think>",
         "</think>",
         "[End of answer]",
         "Revised scores:",
-        "{",
-        "}",
-        "[",
-        "]",
-        '"',
-        ":",
-        "=",
-        "|",
+        "1",
+        "10",
+        "0.5",
+        "/10",
+        "\n",
+        " ",
+        "```",
+        "\u0308",
+        "\u200b",
+        "é",
+        "ß",
     ]
-    + ["1", "10", "0.5", "/10", "%", "-", "\n", " ", "*", "_", "<", ">", "```", "(", ")", "\u0308", "\u200b", "é", "ß"]
 )
 
 
@@ -347,8 +350,6 @@ def test_no_text_makes_the_parser_raise(
         "9",
         "1.",
         "word_1: ",
-    ]
-    + [
         "<think>",
         "</think>",
         "[End of answer]",
@@ -359,8 +360,10 @@ def test_no_text_makes_the_parser_raise(
         "<",
         "_",
         ":",
-    ]
-    + [f"{_LINES}\n[End of answer]\n", "a: 1\n", "Revised a b c d e "],
+        f"{_LINES}\n[End of answer]\n",
+        "a: 1\n",
+        "Revised a b c d e ",
+    ],
 )
 def test_a_hostile_text_takes_no_quadratic_time(piece: str, profile: Profile) -> None:
     """A million characters of the worst kind come back (a quadratic pattern would take hours and hit the time-out)."""

@@ -16,28 +16,28 @@ _FRAMING_RATIO = 8
 
 
 class BodyReader:
-    """length: bytes, or CHUNKED; framer: has been fed the head. received: bytes of the wire so far."""
+    """length: bytes, or CHUNKED (then llhttp frames it, told by the head). received: bytes of the wire so far."""
 
     __slots__ = ("_framer", "_left", "_limit", "_payload_bytes", "_pieces", "done", "received")
 
-    def __init__(self, length: int, raw_head: bytes, framer: RequestFramer, limit: int) -> None:
+    def __init__(self, length: int, raw_head: bytes, limit: int) -> None:
         self._left = length
         self._limit = limit
         self._payload_bytes = 0
         self._pieces: list[bytes] = []
         self.received = 0
         self.done = False
+        self._framer: RequestFramer | None = None
         if length == CHUNKED:
-            framer = RequestFramer(self._pieces.append)
-            framer.begin(raw_head)
-        self._framer = framer
+            self._framer = RequestFramer(self._pieces.append)
+            self._framer.begin(raw_head)
 
     def take(self, data: bytes) -> tuple[bytes, int]:
         """What to send upstream for this piece, and how much of it belonged to the body.
 
         Raises Refused, or one of FramingError.
         """
-        if self._left != CHUNKED:
+        if self._framer is None:
             return self._take_fixed(data)
         used = self._framer.take(data)
         self.received += used
@@ -59,5 +59,4 @@ class BodyReader:
         self.received += used
         self._left -= used
         self.done = self._left == 0
-        self._framer.feed(data)
         return data, used

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, cast
 from middleware.proxy.body import BodyReader
 from middleware.proxy.deployments import dialect_of
 from middleware.proxy.errors import Refusal, Refused, error_response
-from middleware.proxy.framing import FramingError, RequestFramer
+from middleware.proxy.framing import FramingError, judge_request
 from middleware.proxy.heads import CHUNKED, RequestHead, read_request
+from middleware.proxy.memo import Memo
 from middleware.proxy.own import OWN_PREFIX, own_answer
 from middleware.proxy.sweep import hung_up, over
 from middleware.proxy.transit import Transit
@@ -43,15 +44,18 @@ class State(Enum):
     GONE = 5
 
 
+_HEAD, _BODY, _WAIT, _LINGER, _GONE = State  # an Enum's attributes are slow to get at
+
+
 class ClientSide(asyncio.Protocol):
     """Owns its transit. keep_alive: whether another request may follow on this connection."""
 
     __slots__ = (
         "_body",
         "_context",
-        "_framer",
         "_held",
         "_left_to_drop",
+        "_memo",
         "_over_limit",
         "_read_paused",
         "_served",
@@ -67,13 +71,13 @@ class ClientSide(asyncio.Protocol):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._state = State.HEAD
-        self._framer = RequestFramer()
+        self._state = _HEAD
         self._held = bytearray()
         self._transport: asyncio.Transport
         self._slice: set[ClientSide]
         self._transit: Transit | None = None
         self._body: BodyReader | None = None
+        self._memo: Memo | None = None
         self._read_paused = self._write_paused = False
         self._over_limit = False
         self._served = False
@@ -100,14 +104,13 @@ class ClientSide(asyncio.Protocol):
         context = self._context
         self._slice.discard(self)
         context.counters.open_clients -= 1
-        self._state = State.GONE
+        self._state = _GONE
         transit = self._transit
         if transit is not None:
             self._transit = None
             self._let_go(transit)
             context.counters.count(context.counters.cancellations, transit.cell.deployment)
-            transit.observe(context, complete=False)
-        del self.write
+            transit.observe(context, context.clock(), complete=False)
 
     def eof_received(self) -> None:
         """A client that stops sending has left, as with most proxies: what it asked for is cancelled by the close."""
@@ -115,7 +118,7 @@ class ClientSide(asyncio.Protocol):
     def drain(self) -> None:
         """The relay is stopping: close at once where nothing is under way, else after the answer."""
         self.keep_alive = False
-        if self._state is State.HEAD and not self._held:
+        if self._state is _HEAD and not self._held:
             self._transport.close()
 
     def abort(self) -> None:
@@ -126,19 +129,19 @@ class ClientSide(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         state = self._state
-        if state is State.HEAD:
+        if state is _HEAD:
             if self._held:
                 self._held += data
                 self._advance()
-            else:
+            elif self._memo is None or not self._repeat(self._memo, data):
                 self._read_request(data)
                 if self._held:
                     self._advance()
-        elif state is State.BODY:
+        elif state is _BODY:
             self._read_body(data)
-        elif state is State.WAIT:
+        elif state is _WAIT:
             self._hold(data)
-        elif state is State.LINGER:
+        elif state is _LINGER:
             self._left_to_drop -= len(data)
             if self._left_to_drop < 0:
                 self._transport.abort()
@@ -151,14 +154,14 @@ class ClientSide(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Go on with what is held, as long as answers can be written and nothing is under way."""
-        while self._held and self._state is State.HEAD and not self._write_paused:
+        while self._held and self._state is _HEAD and not self._write_paused:
             size = len(self._held)
             data = bytes(self._held)
             self._held.clear()
             self._read_request(data)
             if len(self._held) == size:
                 return
-        if not self._write_paused and self._state is State.HEAD:
+        if not self._write_paused and self._state is _HEAD:
             self.resume_reading()
 
     def _read_request(self, data: bytes) -> None:
@@ -184,7 +187,7 @@ class ClientSide(asyncio.Protocol):
         except FramingError:
             self._refuse(Refusal.BAD_REQUEST)
         else:
-            self._start(head, rest, began)
+            self._start(head, raw, rest, began)
 
     def _frame(self, head: RequestHead, raw: bytes, available: int) -> None:
         """Let llhttp judge the head as well, and make ready for a body that has not come whole; raises as they do."""
@@ -193,12 +196,11 @@ class ClientSide(asyncio.Protocol):
             raise Refused(Refusal.UPGRADE_UNSUPPORTED)
         if head.length > limit:
             raise Refused(Refusal.BODY_TOO_LARGE)
-        if head.length != CHUNKED:
-            self._framer.begin(raw)
+        judge_request(raw)
         if head.length == CHUNKED or available < head.length:
-            self._body = BodyReader(head.length, raw, self._framer, limit)
+            self._body = BodyReader(head.length, raw, limit)
 
-    def _start(self, head: RequestHead, rest: bytes, began: float) -> None:
+    def _start(self, head: RequestHead, raw: bytes, rest: bytes, began: float) -> None:
         """Begin the transit of a request whose head may pass."""
         context = self._context
         self._served = True
@@ -210,38 +212,50 @@ class ClientSide(asyncio.Protocol):
             return
         match, key = context.deployments.find(head)
         cell = context.counters.cell(match.name, dialect_of(head.target, head.content_type))
+        self._memo = Memo.of(raw, head, cell, match, key)
         transit = self._transit = Transit(self, head, cell, began)
         context.counters.inflight += 1
         if context.tap is not None and match.tapped:
             transit.begin_recording(context, match, key)
-        self._state = State.BODY
-        self._since = began
         if self._body is not None:
-            transit.pending.append(head.forwarded)
+            self._state = _BODY
+            self._since = began
+            transit.pending = head.forwarded
             if rest:
                 self._read_body(rest)
             if self._transit is not None:
-                context.pool.send(transit)
+                context.pool.send(transit, began)
         else:
-            self._send_whole(transit, rest)
+            body = rest[: head.length]
+            self._held += rest[head.length :]
+            self._send_whole(transit, head.forwarded + body, body, 0)
         transit.overhead = context.clock() - began
 
-    def _send_whole(self, transit: Transit, rest: bytes) -> None:
-        """The common case: the body came with the head, or there is none; one write."""
-        length = transit.head.length
-        body = rest
-        if len(rest) != length:
-            body = rest[:length]
-            self._held += rest[length:]
-        if body:
-            self._framer.feed(body)
-        self._state = State.WAIT
+    def _repeat(self, memo: Memo, data: bytes) -> bool:
+        """Begin the transit of a whole request whose head was judged before; False where it isn't one."""
+        context = self._context
+        began = context.clock()
+        end = memo.match_whole(data, context.limits.body_bytes)
+        if not end:
+            return False
+        transit = self._transit = Transit(self, memo.head, memo.cell, began)
+        context.counters.inflight += 1
+        if context.tap is not None and memo.match.tapped:
+            transit.begin_recording(context, memo.match, memo.key_id)
+        self._send_whole(transit, memo.forward(data, end), data, end)
+        transit.overhead = context.clock() - began
+        return True
+
+    def _send_whole(self, transit: Transit, wire: bytes, data: bytes, end: int) -> None:
+        """The common case: the body, data[end:], came with the head, or there is none; one write."""
+        context = self._context
+        self._state = _WAIT
         transit.request_done = True
-        transit.pending.append(transit.head.forwarded + body)
-        self._context.counters.received_bytes += length
-        self._context.pool.send(transit)
-        if transit.recording is not None and body:
-            transit.keep_request(self._context, body)
+        transit.pending = wire
+        context.counters.received_bytes += len(data) - end
+        context.pool.send(transit, transit.started)
+        if transit.recording is not None and len(data) > end:
+            transit.keep_request(context, data[end:])
 
     def _answer_own(self, head: RequestHead, rest: bytes) -> bool:
         keep_alive = self.keep_alive and head.length == 0
@@ -270,13 +284,13 @@ class ClientSide(asyncio.Protocol):
             if transit.upstream is not None:
                 transit.upstream.send(transit, wire)
             else:
-                transit.pending.append(wire)
+                transit.pending += wire
         self._context.counters.received_bytes += used
         if transit.recording is not None:
             transit.keep_request(self._context, data if used == len(data) else data[:used])
         if body.done:
             self._body = None
-            self._state = State.WAIT
+            self._state = _WAIT
             transit.request_done = True
             transit.waiting_since = self._context.clock()
             if used < len(data):
@@ -286,14 +300,14 @@ class ClientSide(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Let the client wait: the upstream is slow, or not connected yet."""
-        if not self._read_paused and self._state is not State.GONE:
+        if not self._read_paused and self._state is not _GONE:
             self._read_paused = True
             self._since = self._context.clock()
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """More may come; a body's time starts anew, since the wait was not the client's."""
-        if self._read_paused and self._state is not State.GONE:
+        if self._read_paused and self._state is not _GONE:
             self._read_paused = False
             self._since = self._context.clock()
             if self._body is not None:
@@ -313,26 +327,32 @@ class ClientSide(asyncio.Protocol):
 
     # -- from the upstream's side
 
-    def finish_head(self, transit: Transit, lines: bytes) -> bytes:
+    @property
+    def plain_heads(self) -> bool:
+        """Whether nothing is to be added to an answer's head."""
+        return self.keep_alive and not self._context.awareness
+
+    def finish_head(self, transit: Transit, head: bytes) -> bytes:
         """The answer's head with what may be added: the awareness header, and Connection where this closes after it."""
         awareness = self._context.awareness
+        added = b""
         if awareness and transit.head.conversation and (value := awareness.get(transit.head.conversation)):
-            lines += b"x-eqwatch-emotions: " + value + b"\r\n"
+            added = b"x-eqwatch-emotions: " + value + b"\r\n"
         if not self.keep_alive:
-            lines += b"Connection: close\r\n"
-        return lines + b"\r\n"
+            added += b"Connection: close\r\n"
+        return head[:-2] + added + b"\r\n" if added else head
 
-    def answered(self, transit: Transit) -> None:
+    def answered(self, transit: Transit, now: float) -> None:
         """The answer has been written to its end."""
         self._transit = transit.client = None
         if not transit.request_done:
             self._linger()
         elif self.keep_alive:
-            self._state = State.HEAD
-            self._since = self._context.clock()
+            self._state = _HEAD
+            self._since = now
         else:
             self._close()
-        transit.observe(self._context, complete=True)
+        transit.observe(self._context, now, complete=True)
         if self._held or self._read_paused:
             self._advance()
 
@@ -352,11 +372,11 @@ class ClientSide(asyncio.Protocol):
             keep_alive = self.keep_alive and transit.request_done
             self.write(error_response(refusal, close=not keep_alive, head_only=transit.head.method == b"HEAD"))
             if keep_alive:
-                self._state = State.HEAD
+                self._state = _HEAD
                 self._since = transit.first_byte_at
             else:
                 self._linger()
-        transit.observe(self._context, complete=False)
+        transit.observe(self._context, self._context.clock(), complete=False)
         if self._held or self._read_paused:
             self._advance()
 
@@ -378,11 +398,11 @@ class ClientSide(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Say that no more will come, and let the client read what was said before the socket goes."""
-        if self._state is State.GONE:
+        if self._state is _GONE:
             return
         self._body = None
         self._held.clear()
-        self._state = State.LINGER
+        self._state = _LINGER
         self._left_to_drop = _LINGER_BYTES
         self.keep_alive = False
         self.resume_reading()
@@ -391,14 +411,14 @@ class ClientSide(asyncio.Protocol):
 
     def _close(self) -> None:
         """Send what is buffered, then close."""
-        self._state = State.LINGER
+        self._state = _LINGER
         self._since = self._context.clock()
         self._held.clear()
         self._transport.close()
 
     def _reset(self) -> None:
         """Close so that the client can't take it for a clean end."""
-        self._state = State.LINGER
+        self._state = _LINGER
         channel = self._transport.get_extra_info("socket")
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
         self._transport.abort()
@@ -408,9 +428,9 @@ class ClientSide(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Enforce the timeouts; called every so often for each connection."""
         state = self._state
-        if state is State.HEAD:
+        if state is _HEAD:
             self._sweep_head(now)
-        elif state is State.LINGER:
+        elif state is _LINGER:
             flushed = not self._transport.get_write_buffer_size()
             if over(now - self._since, _LINGER_SECONDS if flushed else self._context.timeouts.idle):
                 self._transport.abort()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
-__all__ = ["FramingError", "RequestFramer", "ResponseFramer"]
+__all__ = ["FramingError", "RequestFramer", "ResponseFramer", "judge_request"]
 
 FramingError = (HttpParserError, HttpParserUpgrade)
 _END = b"\r\n\r\n"
@@ -35,6 +35,14 @@ class _BodyCallbacks(_Callbacks):
     def __init__(self, on_body: Callable[[bytes], None]) -> None:
         super().__init__()
         self.on_body = on_body
+
+
+_no_callbacks = object()
+
+
+def judge_request(head: bytes) -> None:
+    """Let llhttp judge a request's head, of which nothing is kept; raises one of FramingError."""
+    HttpRequestParser(_no_callbacks).feed_data(head)
 
 
 class _Framer:

@@ -30,7 +30,6 @@ UNTIL_CLOSE: Final = -2
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELDS = rb"(?:" + _TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+\r\n"
 _REQUEST = re.compile(rb"(?:\r\n)?(" + _TOKEN + rb") (/[\x21\x22\x24-\x7e]*+|\*) HTTP/1\.([01])\r\n" + _FIELDS)
-_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\x00-\x08\x0a-\x1f\x7f]*+)?\r\n" + _FIELDS)
 _REQUEST_LINE = re.compile(rb"(?:\r\n)?(" + _TOKEN + rb") ([^\r\n ]*) HTTP/1\.[01]\r\n")
 
 # Only lines that a rule names are looked at one by one; the look-ahead keeps the others cheap.
@@ -84,13 +83,22 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     """An answer's head. length: bytes of the body, CHUNKED or UNTIL_CLOSE; keep_alive: of the upstream's connection.
 
-    lines: the head for the client without its last empty line, so that framing may be added.
+    stripped: the lines that must not pass, each with the line ends before and after it.
     """
 
     status: int
     length: int
     keep_alive: bool
-    lines: bytes
+    stripped: list[bytes]
+    old_version: bool
+
+    def forward(self, sent: bytes) -> bytes:
+        """The head, and whatever of the body follows it, as the client shall see it."""
+        for line in self.stripped:
+            sent = sent.replace(line, b"\r\n", 1)
+        if self.old_version:
+            return b"HTTP/1.1" + sent[8:]  # the version is each hop's own (RFC 9110, 2.5)
+        return sent
 
 
 class _Named:
@@ -167,22 +175,17 @@ def read_request(raw: bytes, rules: RequestRules) -> RequestHead:
     if raw.count(b"\r\n") - 2 > rules.max_headers:
         raise Refused(Refusal.HEAD_TOO_LARGE)
     named = _Named()
-    position = match.end(3)
-    parts = [_request_line(raw[:position], method, target, rules, plain=not http10)]
-    for found in _REQUEST_NAMED.finditer(raw, position):
-        name, value = found.groups()
+    forwarded = raw
+    for name, value in _REQUEST_NAMED.findall(raw):
         key = name.lower()
         if not named.take(key, value.strip(_OWS)):
-            parts.append(raw[position : found.start()])
-            if key == b"host":
-                parts += (b"\r\n", name, b": ", rules.host)
-            position = found.end()
-    if named.hosts != 1:
-        if named.hosts or not http10:
-            raise Refused(Refusal.BAD_HOST)
-        parts += (b"\r\nHost: ", rules.host)
-    parts.append(raw[position:])
-    forwarded = b"".join(parts)
+            new = b"\r\n%s: %s\r\n" % (name, rules.host) if key == b"host" else b"\r\n"
+            forwarded = forwarded.replace(b"\r\n%s:%s\r\n" % (name, value), new, 1)
+    if named.hosts != 1 and (named.hosts or not http10):
+        raise Refused(Refusal.BAD_HOST)
+    if http10 or rules.base_path or raw[0] in b"\r":
+        host = b"" if named.hosts else b"Host: " + rules.host + b"\r\n"
+        forwarded = _request_line(method, target, rules) + host + forwarded[match.end(3) + 2 :]
     keep_alive = not http10
     if named.connection:
         tokens = _tokens(named.connection)
@@ -204,46 +207,40 @@ def read_request(raw: bytes, rules: RequestRules) -> RequestHead:
     )
 
 
-def read_response(raw: bytes, method: bytes) -> ResponseHead:
-    """Judge and rewrite the head of an answer to a request with this method; raises Refused (UPSTREAM_PROTOCOL)."""
-    match = _RESPONSE.fullmatch(raw)
-    if match is None:
+def read_response(data: bytes, end: int, method: bytes) -> ResponseHead:
+    """Judge the head, data[:end], of an answer to a request with this method; raises Refused (UPSTREAM_PROTOCOL).
+
+    The grammar of its lines is left to llhttp: whoever answers was configured, and each answer is judged.
+    """
+    version, code = data[:8], data[9:12]
+    if not code.isdigit() or (version != b"HTTP/1.1" and version != b"HTTP/1.0"):
         raise Refused(Refusal.UPSTREAM_PROTOCOL)
-    minor, code = match.groups()
-    status = int(code)
-    keep_alive = minor == b"1"
-    parts: list[bytes] = []
-    position = 0
-    if not keep_alive:
-        parts.append(b"HTTP/1.1")  # the version is each hop's own (RFC 9110, 2.5)
-        position = 8
-    length: bytes | None = None
-    chunked = 0
+    declared: bytes | None = None
+    chunked = False
     connection = b""
-    for found in _RESPONSE_NAMED.finditer(raw, match.end(2)):
-        name, value = found.groups()
+    stripped = []
+    for name, value in _RESPONSE_NAMED.findall(data, 0, end):
         key = name.lower()
         if key == b"content-length":
-            if length is not None:
+            if declared is not None:
                 raise Refused(Refusal.UPSTREAM_PROTOCOL)
-            length = value.strip(_OWS)
-            continue
-        if key == b"transfer-encoding":
+            declared = value.strip(_OWS)
+        elif key == b"transfer-encoding":
             if chunked or value.strip(_OWS).lower() != b"chunked":
                 raise Refused(Refusal.UPSTREAM_PROTOCOL)
-            chunked = 1
-            continue
-        if key == b"connection":
-            connection += value + b","
-        parts.append(raw[position : found.start()])
-        position = found.end()
-    parts.append(raw[position:-2])
-    lines = b"".join(parts)
-    if connection:
+            chunked = True
+        else:
+            if key == b"connection":
+                connection += value.lower() + b","
+            stripped.append(b"\r\n%s:%s\r\n" % (name, value))
+    keep_alive = version == b"HTTP/1.1"
+    if connection and connection != b" keep-alive,":
         tokens = _tokens(connection)
         keep_alive = b"close" not in tokens and (keep_alive or b"keep-alive" in tokens)
-        lines = without_headers(lines, tokens - _PROTECTED)
-    return ResponseHead(status, _response_length(status, method, length, chunked), keep_alive, lines)
+        stripped += _lines_of(data[:end], tokens - _PROTECTED)
+    status = int(code)
+    length = _response_length(status, method, declared, chunked=chunked)
+    return ResponseHead(status, length, keep_alive, stripped, version == b"HTTP/1.0")
 
 
 def header_values(raw: bytes, names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
@@ -276,11 +273,9 @@ def _check_target(method: bytes, target: bytes) -> None:
             raise Refused(Refusal.BAD_TARGET)
 
 
-def _request_line(sent: bytes, method: bytes, target: bytes, rules: RequestRules, *, plain: bool) -> bytes:
-    if plain and not rules.base_path and not sent.startswith(b"\r\n"):
-        return sent
+def _request_line(method: bytes, target: bytes, rules: RequestRules) -> bytes:
     below = target if target == b"*" else rules.base_path + target
-    return b"%s %s HTTP/1.1" % (method, below)
+    return b"%s %s HTTP/1.1\r\n" % (method, below)
 
 
 def _length(declared: bytes | None, *, chunked: bool, http10: bool) -> int:
@@ -295,7 +290,7 @@ def _length(declared: bytes | None, *, chunked: bool, http10: bool) -> int:
     return int(declared)
 
 
-def _response_length(status: int, method: bytes, declared: bytes | None, chunked: int) -> int:
+def _response_length(status: int, method: bytes, declared: bytes | None, *, chunked: bool) -> int:
     """RFC 9112, 6.3; what is ambiguous there is refused here."""
     if declared is not None and (chunked or not _DIGITS.fullmatch(declared)):
         raise Refused(Refusal.UPSTREAM_PROTOCOL)
@@ -316,3 +311,9 @@ def without_headers(head: bytes, names: AbstractSet[bytes]) -> bytes:
         return head
     first, *lines = head.split(b"\r\n")
     return b"\r\n".join([first, *(line for line in lines if line.partition(b":")[0].lower() not in names)])
+
+
+def _lines_of(head: bytes, names: AbstractSet[bytes]) -> list[bytes]:
+    """The header lines of these (lower-case) names, each with the line ends before and after it."""
+    lines = head.split(b"\r\n")[1:] if names else []
+    return [b"\r\n%s\r\n" % line for line in lines if line.partition(b":")[0].lower() in names]

@@ -43,30 +43,36 @@ class Pool:
         """How many connections wait for a request."""
         return len(self._idle)
 
-    def send(self, transit: Transit) -> None:
+    def send(self, transit: Transit, now: float) -> None:
         """Send what is pending of a transit on an idle connection, else on a new one; fails the transit at the cap."""
-        connection = self._take()
-        if connection is not None:
-            connection.begin(transit)
-        else:
-            self._open(transit)
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if now - connection.idle_since < _TRUSTED_SECONDS or not readable(connection.fileno):
+                connection.begin(transit)
+                return
+            connection.abort()
+        self._open(transit)
 
     def replay(self, transit: Transit) -> None:
         """Send a transit once more, on a new connection."""
         assert transit.sent is not None  # noqa: S101 - replayable means that
         transit.replayed = True
-        transit.pending.append(transit.sent)
+        transit.pending = transit.sent
         self._open(transit)
 
-    def give_back(self, connection: UpstreamSide) -> None:
+    def give_back(self, connection: UpstreamSide, now: float) -> None:
         """A connection has done its work and may do more."""
         connection.reused = True
-        connection.idle_since = self._context.clock()
+        connection.idle_since = now
         self._idle[connection] = None
+
+    def withdraw(self, connection: UpstreamSide) -> None:
+        """A connection is about to close: it is offered to no request any more."""
+        self._idle.pop(connection, None)
 
     def forget(self, connection: UpstreamSide) -> None:
         """A connection is closed."""
-        self._idle.pop(connection, None)
+        self.withdraw(connection)
         self._size -= 1
         self._context.counters.open_upstreams -= 1
 
@@ -89,17 +95,6 @@ class Pool:
         """Give up the connections that are being opened."""
         for task in self._dialling:
             task.cancel()
-
-    def _take(self) -> UpstreamSide | None:
-        while self._idle:
-            connection, _ = self._idle.popitem()
-            if connection.closed:
-                continue
-            trusted = self._context.clock() - connection.idle_since < _TRUSTED_SECONDS
-            if trusted or not readable(connection.fileno):
-                return connection
-            connection.abort()
-        return None
 
     def _open(self, transit: Transit) -> None:
         if self._size >= self._context.limits.upstream_connections:
@@ -124,7 +119,7 @@ class Pool:
         self._context.counters.open_upstreams += 1
         client = transit.client
         if client is None:
-            self.give_back(connection)
+            self.give_back(connection, self._context.clock())
             return
         transit.waiting_since = self._context.clock()
         if connection.closed:

@@ -90,6 +90,7 @@ async def running_relay(
         relay = Relay(context, link, servers, addresses)
         ticker = group.create_task(sweep_connections(context))
         gc.collect()
+        gc.set_threshold(20_000, 20, 20)  # transits are freed by reference count; only odd endings leave cycles
         gc.freeze()  # what lives as long as the process need not be looked at again
         try:
             yield relay

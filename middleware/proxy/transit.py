@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from middleware.proxy.counters import CANCELLED_CODE, Cell
@@ -52,7 +53,7 @@ class Transit:
         self.waiting_since = started
         self.overhead = 0.0
         self.upstream: UpstreamSide | None = None
-        self.pending: list[bytes] = []
+        self.pending = b""
         self.sent: bytes | None = None
         self.replayed = False
         self.request_done = False
@@ -89,11 +90,29 @@ class Transit:
         except Exception as error:  # noqa: BLE001 - an observer never breaks traffic
             context.contained("tap", error)
 
-    def observe(self, context: Context, *, complete: bool) -> None:
+    def observe(self, context: Context, now: float, *, complete: bool) -> None:
         """Put the finished transit into the numbers, the tap and the access log; what fails there stays there."""
         try:
-            now = context.clock()
-            self._count(context, now)
+            # In place: calls of Histogram.observe would be a tenth of the relay's own cost.
+            counters = context.counters
+            counters.inflight -= 1
+            cell = self.cell
+            status = self.status
+            code = status or CANCELLED_CODE
+            cell.codes[code] = cell.codes.get(code, 0) + 1
+            seconds = now - self.started
+            histogram = cell.duration
+            histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
+            histogram.sum += seconds
+            if status:
+                seconds = self.first_byte_at - self.started
+                histogram = cell.first_byte
+                histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
+                histogram.sum += seconds
+                seconds = self.overhead
+                histogram = counters.overhead
+                histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
+                histogram.sum += seconds
             if self.recording is not None and context.tap is not None:
                 first_byte = self.first_byte_at - self.started if self.status else 0.0
                 context.tap.finish(
@@ -109,17 +128,6 @@ class Transit:
                 context.access_log(self._log_line(now, complete=complete))
         except Exception as error:  # noqa: BLE001 - an observer never breaks traffic
             context.contained("transit", error)
-
-    def _count(self, context: Context, now: float) -> None:
-        counters = context.counters
-        counters.inflight -= 1
-        cell = self.cell
-        code = self.status or CANCELLED_CODE
-        cell.codes[code] = cell.codes.get(code, 0) + 1
-        cell.duration.observe(now - self.started)
-        if self.status:
-            cell.first_byte.observe(self.first_byte_at - self.started)
-            counters.overhead.observe(self.overhead)
 
     def _log_line(self, now: float, *, complete: bool) -> dict[str, str | int | float | bool]:
         return {

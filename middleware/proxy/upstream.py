@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UpstreamSide"]
 
+_CARRIAGE_RETURN = 13
 _TRANSFER_ENCODING = frozenset({b"transfer-encoding", b"trailer"})
 
 
@@ -25,6 +26,9 @@ class _State(Enum):
     HEAD = 1
     BODY = 2
     GONE = 3
+
+
+_HEAD, _BODY, _GONE = _State  # an Enum's attributes are slow to get at
 
 
 class UpstreamSide(asyncio.Protocol):
@@ -40,6 +44,7 @@ class UpstreamSide(asyncio.Protocol):
         "_read_paused",
         "_state",
         "_transport",
+        "_write",
         "active",
         "idle_since",
         "reused",
@@ -50,7 +55,7 @@ class UpstreamSide(asyncio.Protocol):
         self._context = context
         self._framer = ResponseFramer()
         self._transport: asyncio.Transport
-        self._state = _State.HEAD
+        self._state = _HEAD
         self._held = b""
         self._left = 0
         self._payload: list[bytes] | None = None
@@ -66,7 +71,7 @@ class UpstreamSide(asyncio.Protocol):
     @property
     def closed(self) -> bool:
         """Whether nothing can be sent here any more."""
-        return self._state is _State.GONE or self._transport.is_closing()
+        return self._state is _GONE
 
     @property
     def fileno(self) -> int:
@@ -77,25 +82,26 @@ class UpstreamSide(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the interface of asyncio.Transport without deriving from it
         self._transport = cast("asyncio.Transport", transport)
+        self._write = self._transport.write
         self._transport.set_write_buffer_limits(high=self._context.limits.buffer_bytes)
 
     def begin(self, transit: Transit) -> None:
         """Send what is pending of this transit, and be its upstream from now on."""
         self.transit = transit
         transit.upstream = self
-        data = transit.pending[0] if len(transit.pending) == 1 else b"".join(transit.pending)
-        transit.pending.clear()
-        transit.sent = data
-        self._transport.write(data)
+        data = transit.sent = transit.pending
+        transit.pending = b""
+        self._write(data)
 
     def send(self, transit: Transit, data: bytes) -> None:
         """Send more of the request's body."""
         transit.sent = None
-        self._transport.write(data)
+        self._write(data)
 
     def abort(self) -> None:
         """Drop the connection at once; whoever served on the other end sees its client leave."""
         self.transit = None
+        self._state = _GONE
         self._transport.abort()
 
     def pause_writing(self) -> None:
@@ -124,18 +130,34 @@ class UpstreamSide(asyncio.Protocol):
         self.active = True
         transit = self.transit
         if transit is None:
+            self._context.pool.withdraw(self)
             self._transport.abort()  # nobody asked: nothing from here may reach a client
             return
         try:
-            if self._state is _State.BODY:
-                self._read_body(transit, data, b"")
-            else:
+            if self._state is not _BODY:
                 self._read_head(transit, data)
+            elif self._left == CHUNKED and self._payload is None:
+                self._relay_chunks(transit, data)
+            else:
+                self._read_body(transit, data, b"")
         except (Refused, *FramingError):
             self._broken(transit, "protocol", Refusal.UPSTREAM_PROTOCOL)
 
+    def _relay_chunks(self, transit: Transit, data: bytes) -> None:
+        """The path of a streamed answer: what can't hold the end of the message is framed and written as it is."""
+        framer = self._framer
+        if data[0] > _CARRIAGE_RETURN and data.find(b"\r\n\r\n") < 0:
+            framer.feed(data)
+            transit.client.write(data)  # type: ignore[union-attr] # a transit without a client has no upstream
+            self._context.counters.sent_bytes += len(data)
+            if transit.recording is not None:
+                transit.keep_response(self._context, data)
+        else:
+            self._read_body(transit, data, b"")
+
     def _read_head(self, transit: Transit, data: bytes) -> None:
         began = self._context.clock()
+        self.reused = False  # an answer has begun: no replay
         while True:
             if self._held:
                 data = self._held + data
@@ -146,41 +168,68 @@ class UpstreamSide(asyncio.Protocol):
                     raise Refused(Refusal.UPSTREAM_PROTOCOL)
                 self._held = data
                 return
-            raw = data[:end]
-            data = data[end:]
-            head = read_response(raw, transit.head.method)
-            self._framer.begin(raw)
+            head = read_response(data, end, transit.head.method)
             if head.status >= 200:
                 break
-            self._interim(transit, head)
-        self._answer(transit, head, raw, data, began)
+            self._interim(transit, head, data[:end])
+            data = data[end:]
+        if head.keep_alive and transit.request_done and end + head.length == len(data):
+            self._answer_whole(transit, head, data, end, began)
+        else:
+            self._answer(transit, head, data[:end], data[end:], began)
 
-    def _interim(self, transit: Transit, head: ResponseHead) -> None:
+    def _interim(self, transit: Transit, head: ResponseHead, raw: bytes) -> None:
+        self._framer.begin(raw)
         if head.status == 101:  # no upgrade was asked for
             raise Refused(Refusal.UPSTREAM_PROTOCOL)
         if not transit.head.http10 and transit.client is not None:
-            transit.client.write(head.lines + b"\r\n")
+            transit.client.write(head.forward(raw))
+
+    def _answer_whole(self, transit: Transit, head: ResponseHead, data: bytes, end: int, began: float) -> None:
+        """The common case, in as few steps as may be: the whole answer came in one read, and the connection stays."""
+        client = transit.client
+        assert client is not None  # noqa: S101 - a transit without a client has let go of its upstream
+        self._framer.feed(data)
+        if transit.head.method == b"HEAD":
+            self._framer = ResponseFramer()
+        wire = head.forward(data)
+        if not client.plain_heads:
+            wire = client.finish_head(transit, head.forward(data[:end])) + data[end:]
+        client.write(wire)
+        context = self._context
+        now = context.clock()
+        transit.status = head.status
+        transit.first_byte_at = began
+        transit.overhead += now - began
+        context.counters.sent_bytes += head.length
+        if transit.recording is not None:
+            transit.recording.response_head = data[:end]
+            transit.keep_response(context, data[end:])
+        self.transit = transit.upstream = None
+        context.pool.give_back(self, now)
+        client.answered(transit, now)
 
     def _answer(self, transit: Transit, head: ResponseHead, raw: bytes, body: bytes, began: float) -> None:
         client = transit.client
         assert client is not None  # noqa: S101 - a transit without a client has let go of its upstream
-        lines = head.lines
+        self._framer.begin(raw)
+        forwarded = head.forward(raw)
         self._left = head.length
         self._keep_alive = head.keep_alive
         if head.length == UNTIL_CLOSE:
             client.keep_alive = False
         elif head.length == CHUNKED and transit.head.http10:
-            lines = without_headers(lines, _TRANSFER_ENCODING)
+            forwarded = without_headers(forwarded, _TRANSFER_ENCODING)
             self._payload = []
             self._framer = ResponseFramer(self._payload.append)
             self._framer.begin(raw)
         if transit.recording is not None:
             transit.recording.response_head = raw
             transit.recording.chunked = head.length == CHUNKED and self._payload is None
-        self._state = _State.BODY
+        self._state = _BODY
         transit.status = head.status
         transit.first_byte_at = began
-        self._read_body(transit, body, client.finish_head(transit, lines))
+        self._read_body(transit, body, client.finish_head(transit, forwarded))
 
     def _frame_fixed(self, data: bytes) -> bytes:
         """What of this belongs to a body of known length."""
@@ -215,54 +264,63 @@ class UpstreamSide(asyncio.Protocol):
         assert client is not None  # noqa: S101 - a transit without a client has let go of its upstream
         if prefix:
             client.write(prefix + data)
-            transit.overhead += self._context.clock() - transit.first_byte_at
         elif data:
             client.write(data)
-        self._context.counters.sent_bytes += len(data)
+        context = self._context
+        context.counters.sent_bytes += len(data)
         if transit.recording is not None and data:
-            transit.keep_response(self._context, data)
-        if done:
-            self._finish(transit)
+            transit.keep_response(context, data)
+        if done or prefix:
+            now = context.clock()
+            if prefix:
+                transit.overhead += now - transit.first_byte_at
+            if done:
+                self._finish(transit, now)
 
-    def _finish(self, transit: Transit) -> None:
+    def _finish(self, transit: Transit, now: float) -> None:
         """The answer has ended cleanly: let go of the transit, then of the connection, then tell the client's side."""
+        client = transit.client
         self.transit = transit.upstream = None
-        self._state = _State.HEAD
-        if self._keep_alive and transit.request_done and not self._transport.is_closing():
+        if self._keep_alive and transit.request_done and self._state is _BODY:
+            self._state = _HEAD
             if transit.head.method == b"HEAD" or self._payload is not None:
                 self._framer = ResponseFramer()
                 self._payload = None
-            self.resume_reading()
-            self._context.pool.give_back(self)
+            if self._read_paused:
+                self.resume_reading()
+            self._context.pool.give_back(self, now)
         else:
+            self._state = _GONE
             self._transport.abort()
-        client = transit.client
         if client is not None:
-            client.answered(transit)
+            client.answered(transit, now)
 
     def eof_received(self) -> None:
         """An answer without a length ends here; any other one is broken, which connection_lost sees to."""
         transit = self.transit
-        if transit is not None and self._state is _State.BODY and self._left == UNTIL_CLOSE:
+        if transit is not None and self._state is _BODY and self._left == UNTIL_CLOSE:
             self._keep_alive = False
-            self._finish(transit)
+            self._finish(transit, self._context.clock())
+        self._state = _GONE
+        self._context.pool.withdraw(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._context.pool.forget(self)
         transit = self.transit
         if transit is not None:
-            if self._state is _State.HEAD and not self._held and self.reused and transit.replayable:
+            if not transit.status and not self._held and self.reused and transit.replayable:
                 self.transit = transit.upstream = None
                 self._context.pool.replay(transit)
             else:
                 self._broken(transit, "reset" if transit.status else "closed", Refusal.UPSTREAM_CLOSED)
-        self._state = _State.GONE
+        self._state = _GONE
 
     def _broken(self, transit: Transit, reason: str, refusal: Refusal) -> None:
         """The answer can't be had: the client gets an error where none has begun, else a broken connection."""
         counters = self._context.counters
         counters.count(counters.failures, reason)
         self.transit = transit.upstream = None
+        self._state = _GONE
         self._transport.abort()
         if transit.client is not None:
             transit.client.fail(transit, refusal, flushable=self._left != UNTIL_CLOSE and not transit.head.http10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +15,15 @@ from pygal.style import Style
 
 from middleware.admin.view import BANDS, DeploymentEmotions, ScoreHistory
 
-__all__ = ["Size", "Theme", "emotions_chart", "score_chart"]
+__all__ = ["EMOTIONS_WIDTH", "Size", "Theme", "emotions_chart", "emotions_height", "score_chart"]
+
+EMOTIONS_WIDTH = 312
 
 Theme = Literal["light", "dark"]
 Size = Literal["wide", "narrow"]
+
+# pygal hangs a finder for its map plugins into every import of the process, in a form that Python has given up.
+sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
 _FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -28,7 +34,7 @@ _MARKED = {
     "upgrade_noticed": "upgrade",
     "incident_opened": "incident",
     "incident_closed": "recovery",
-    "baseline_accepted": "baseline",
+    "baseline_accepted": "new baseline",
 }
 
 
@@ -86,12 +92,12 @@ def score_chart(history: ScoreHistory, theme: Theme, size: Size) -> bytes:
         xrange=(first - room, last + room),
         x_value_formatter=_tick_format(last - first),
         value_formatter=_number,
-        dots_size=3,
+        dots_size=2.4 if size == "wide" else 1.5,
         allow_interruptions=True,
         show_x_guides=False,
         legend_at_bottom_columns=len(series) if size == "wide" else 2,
     )
-    chart.x_labels = _ticks(first, last, 6 if size == "wide" else 3)
+    chart.x_labels = _ticks(first, last, 8 if size == "wide" else 4)
     chart.y_labels = _levels(low, high)
     for name, values, _, options in series:
         chart.add(name, values, **options)
@@ -115,7 +121,7 @@ def _score_series(
         if line.lower is not None and line.upper is not None:
             bars += [(at, line.lower), (at, line.upper), None]
     if bars:
-        found.append(("95% interval", bars, palette.interval, bare | {"stroke_style": {"width": 3}}))
+        found.append(("95% interval", bars, palette.interval, bare | {"stroke_style": {"width": 2}}))
     if history.baseline_points is not None:
         flat: list[tuple[float, float] | None] = [(x, history.baseline_points) for x in width]
         dashed = {"width": 1.5, "dasharray": "6,4"}
@@ -131,37 +137,32 @@ def _score_series(
     scores: list[tuple[float, float] | None] = [
         (at, line.score) for at, line in zip(times, history.lines, strict=True) if line.score is not None
     ]
-    found.append(("Score", scores, palette.line, {"stroke_style": {"width": 2}}))
+    found.append(("Score", scores, palette.line, {"stroke_style": {"width": 1.25}}))
     return found
 
 
-def emotions_chart(found: DeploymentEmotions, theme: Theme, size: Size) -> bytes:
-    """Share of judged turns by band of intensity, one bar for each emotion."""
+def emotions_chart(found: DeploymentEmotions, theme: Theme) -> bytes:
+    """Share of judged turns by band of intensity, one bar for each emotion. The page has the key to the colours."""
     palette = _PALETTES[theme]
     rows = list(reversed(found.emotions))
     chart = pygal.HorizontalStackedBar(
-        **_common(palette, size, colors=palette.bands),
-        height=86 + 34 * len(rows),
+        **_common(palette, "narrow", colors=palette.bands)
+        | {"width": EMOTIONS_WIDTH, "height": emotions_height(len(rows)), "show_legend": False, "spacing": 5},
         range=(0, 100),
         value_formatter=lambda share: f"{share:.0f}%",
         show_x_guides=False,
         show_y_guides=False,
-        legend_at_bottom_columns=len(BANDS),
     )
-    chart.width = 440 if size == "wide" else 360
     chart.x_labels = [row.emotion for row in rows]
     chart.y_labels = [0, 50, 100]
-    for index, name in enumerate(_band_names()):
+    for index, (name, _) in enumerate(BANDS):
         chart.add(name, [100 * row.shares[index] for row in rows])
     return _svg(chart, f"Emotions of users of {found.info.name}, shares of judged turns by intensity")
 
 
-def _band_names() -> list[str]:
-    bounds = [lower for _, lower in BANDS[1:]] + [math.inf]
-    return [
-        f"{name} {lower:g}\N{EN DASH}{upper:g}" if upper != math.inf else f"{name} {lower:g}\N{EN DASH}10"
-        for (name, lower), upper in zip(BANDS, bounds, strict=True)
-    ]
+def emotions_height(rows: int) -> int:
+    """Height of the chart in pixels."""
+    return 34 + 27 * rows
 
 
 def _common(palette: _Palette, size: Size, *, colors: Sequence[str]) -> dict[str, Any]:
@@ -241,7 +242,7 @@ def _levels(low: float, high: float) -> list[float]:
 
 def _ticks(first: float, last: float, most: int) -> list[float]:
     """Round moments in UTC between the two, at most so many."""
-    steps = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, _DAY_SECONDS, 2 * _DAY_SECONDS, 7 * _DAY_SECONDS)
+    steps = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, *(days * _DAY_SECONDS for days in (1, 2, 4, 7, 14)))
     span = max(last - first, 1.0)
     step = next((step for step in steps if span / step <= most), math.ceil(span / most / _DAY_SECONDS) * _DAY_SECONDS)
     start = math.ceil(first / step) * step

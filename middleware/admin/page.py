@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from middleware.admin.charts import Size, Theme, emotions_chart, score_chart
+from middleware.admin.charts import EMOTIONS_WIDTH, Size, Theme, emotions_chart, emotions_height, score_chart
 from middleware.admin.errors import ApiError
 from middleware.admin.health import component_states
 from middleware.admin.state import AdminState
@@ -105,11 +105,9 @@ def router(state: AdminState) -> APIRouter:
         return _svg(await pages.chart(("score", deployment, item_set, theme, size), draw))
 
     @routes.get("/charts/emotions.svg")
-    async def emotions(
-        deployment: Annotated[str, Query(max_length=63)], theme: Theme = "light", size: Size = "wide"
-    ) -> Response:
-        draw = partial(_draw_emotions, deployment=deployment, theme=theme, size=size)
-        return _svg(await pages.chart(("emotions", deployment, theme, size), draw))
+    async def emotions(deployment: Annotated[str, Query(max_length=63)], theme: Theme = "light") -> Response:
+        draw = partial(_draw_emotions, deployment=deployment, theme=theme)
+        return _svg(await pages.chart(("emotions", deployment, theme), draw))
 
     @routes.get("/static/{name}")
     async def static(name: str) -> Response:
@@ -127,16 +125,22 @@ def _draw_score(model: PageModel, *, deployment: str, item_set: str, theme: Them
     return None
 
 
-def _draw_emotions(model: PageModel, *, deployment: str, theme: Theme, size: Size) -> bytes | None:
+def _draw_emotions(model: PageModel, *, deployment: str, theme: Theme) -> bytes | None:
     for found in model.emotions:
         if found.info.name == deployment and found.emotions:
-            return emotions_chart(found, theme, size)
+            return emotions_chart(found, theme)
     return None
 
 
 def _svg(body: bytes) -> Response:
     headers = {"content-security-policy": _CHART_POLICY, "cache-control": "private, max-age=5"}
     return Response(body, media_type="image/svg+xml", headers=headers)
+
+
+def _bands() -> list[str]:
+    """``low 1-4``: names and bounds of the bands, as the key to the colours says them."""
+    upper = [lower for _, lower in BANDS[1:]] + [10.0]
+    return [f"{name} {lower:g}\N{EN DASH}{top:g}" for (name, lower), top in zip(BANDS, upper, strict=True)]
 
 
 def _environment() -> Environment:
@@ -148,5 +152,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    environment.globals["bands"] = [name for name, _ in BANDS]
+    environment.globals["bands"] = _bands()
+    environment.globals["emotions_width"] = EMOTIONS_WIDTH
+    environment.globals["emotions_height"] = emotions_height
     return environment

@@ -21,12 +21,16 @@ _URGENCY: tuple[Tone, ...] = ("bad", "warn", "none", "info", "good")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """headline: a few words. words: one or two sentences with the figures, without times. stale: too old to trust."""
+    """headline: a few words. words: a sentence or two with the figures, without times. next_step: what to do, or empty.
+
+    stale: too old to trust.
+    """
 
     standing: Standing
     tone: Tone
     headline: str
     words: str
+    next_step: str
     stale: bool
 
 
@@ -39,7 +43,7 @@ def verdict(standing: Standing, *, now: float, interval: timedelta) -> Verdict:
         words = f"No batch has finished for {span(now - last)}: this may no longer hold. {words}"
         if tone in {"good", "info"}:
             tone, headline = "warn", f"{headline}, as of {span(now - last)} ago"
-    return Verdict(standing, tone, headline, words, stale)
+    return Verdict(standing, tone, headline, words, _next_step(standing), stale)
 
 
 def _said(standing: Standing) -> tuple[Tone, str, str]:
@@ -62,6 +66,19 @@ def _said(standing: Standing) -> tuple[Tone, str, str]:
             return "info", "EQ may be falling", words
         case "fine":
             return "good", "EQ is fine", _interval(standing) or "No change to the baseline was found."
+
+
+def _next_step(standing: Standing) -> str:
+    match standing.state:
+        case "regressed":
+            accept = f", or accept the new level: POST /api/v1/alarms/{standing.incident}/acknowledge"
+            return f"Roll back to the model that was in use before{accept if standing.incident else ''}."
+        case "changed":
+            return "If the change was yours, declare it: POST /api/v1/upgrades."
+        case "suspected":
+            return "Nothing yet: batches come more often until it is decided."
+        case _:
+            return ""
 
 
 def _interval(standing: Standing) -> str:

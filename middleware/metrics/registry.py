@@ -115,8 +115,9 @@ class Metrics:
     ) -> bool:
         """Say which model is under test; True where it replaced another one.
 
-        The old model's info series goes, and so do the deployment's comparisons, which were about the old model
-        against its baseline. changed_at: Unix seconds of the change, where it is known.
+        The old model's info series goes, and so do the deployment's scores and comparisons, which were about the old
+        model. What says that an incident is open stays: incidents are closed, not forgotten. changed_at: Unix seconds
+        of the change, where it is known.
         """
         before = self._targets.get(deployment)
         self._targets[deployment] = model
@@ -127,7 +128,7 @@ class Metrics:
             self.target_changed_timestamp_seconds.labels(deployment=deployment).set(changed_at)
         replaced = before is not None and before != model
         if replaced:
-            self._remove(deployment, lambda name: family(name).fresh_by != "")
+            self._remove(deployment, lambda name: family(name).fresh_by != "" and not name.endswith("_active"))
         return replaced
 
     def forget_deployment(self, deployment: str) -> None:

@@ -14,8 +14,8 @@ reads memory only. A metric without data has no sample: an absent series means *
 
 Counters of the relay belong to the relay process, so they go on rising when the control process restarts. Gauges that
 keep the last value name the timestamp that tells how old it is: alert on that timestamp, not on the absence of change.
-When the model under test changes, its `eqwatch_target_info` series is replaced and the deployment's comparisons are
-removed until they are measured anew.
+When the model under test changes, its `eqwatch_target_info` series is replaced, and the deployment's scores and
+comparisons are removed until they are measured anew; `_active` stays while the incident is open.
 
 This page is generated from `middleware/metrics/catalogue.py` by `scripts/generate`.
 """

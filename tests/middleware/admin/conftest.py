@@ -280,6 +280,12 @@ def fill(store: Store) -> list[Standing]:
 
 
 @pytest.fixture
+def run_of() -> Callable[..., Run]:
+    """`make_run`, for tests that make runs of their own."""
+    return make_run
+
+
+@pytest.fixture
 def filled(store: Store) -> list[Standing]:
     """The store filled with a fortnight of data; where things stand."""
     return fill(store)

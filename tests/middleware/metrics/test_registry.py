@@ -38,12 +38,13 @@ def test_unlisted_models_become_other():
 
 
 def test_a_replaced_model_takes_its_series_along():
-    """When the model changes, its info series and the deployment's comparisons go; counters and neighbours stay."""
+    """When the model changes, its info series, scores and comparisons go; counters, incidents and neighbours stay."""
     registry = CollectorRegistry()
     metrics = Metrics(registry, models={"one", "two"})
     assert not metrics.set_target("chat", model="one", temperature=0.01, prompt_hash="abc")
     _fill(metrics, "chat")
     _fill(metrics, "tutor")
+    metrics.bench_regression_active.labels(deployment="chat", item_set="eqbench-v2").set(1)
     assert not metrics.set_target("chat", model="one", temperature=0.01, prompt_hash="abc")
     assert 'eqwatch_bench_score_points{deployment="chat"' in _scrape(registry)
 
@@ -55,6 +56,7 @@ def test_a_replaced_model_takes_its_series_along():
     assert 'eqwatch_bench_score_points{deployment="chat"' not in scrape
     assert 'eqwatch_bench_score_points{deployment="tutor"' in scrape
     assert 'eqwatch_bench_items_total{deployment="chat"' in scrape
+    assert 'eqwatch_bench_regression_active{deployment="chat",item_set="eqbench-v2"} 1.0' in scrape
     assert 'eqwatch_target_changed_timestamp_seconds{deployment="chat"} 1.7e+09' in scrape
 
 

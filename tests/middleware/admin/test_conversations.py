@@ -1,0 +1,96 @@
+"""What the application reads about a conversation."""
+
+import pytest
+
+from middleware.records.conversation import ProbeResult
+
+NOW = 1_794_500_000.0
+EMOTIONS = "/api/v1/conversations/{}/emotions"
+
+
+def probe(turn: int, kind: str = "perception", outcome: str = "scored", **emotions: float) -> ProbeResult:
+    """A result about a turn that ended 100 s after the one before; turn 3 ended 10 s ago."""
+    ended = NOW - 10 - (3 - turn) * 100
+    reason = "" if outcome == "scored" else "no_scores"
+    return ProbeResult(
+        "tutor", "hashed-conv-1", turn, kind, outcome, emotions, reason, "judge-a", 0, 0, 0.1, ended + 2, ended
+    )
+
+
+def test_each_emotion_has_its_newest_intensity_and_age(admin):
+    """The newest scored value of each emotion counts, with its age in seconds and turns, and its judge."""
+    for result in (
+        probe(1, Confusion=8.0, Boredom=1.0),
+        probe(2, Confusion=5.5),
+        probe(2, "anticipation", Confusion=3.0),
+        probe(3, outcome="unparseable"),
+    ):
+        admin.store.save_probe(result)
+    with admin.client() as client:
+        body = client.get(EMOTIONS.format("conv-1")).json()
+    assert (body["conversation"], body["deployment"], body["turn"]) == ("conv-1", "tutor", 3)
+    common = {"judge": "judge-a", "outcome": "scored"}
+    assert body["emotions"] == {
+        "Confusion": {"intensity": 5.5, "turn": 2, "age_seconds": 110.0, "age_turns": 1, **common},
+        "Boredom": {"intensity": 1.0, "turn": 1, "age_seconds": 210.0, "age_turns": 2, **common},
+    }
+    assert body["anticipated"]["Confusion"]["intensity"] == 3.0
+    assert body["last_probe"] == {
+        "kind": "perception",
+        "turn": 3,
+        "outcome": "unparseable",
+        "reason": "no_scores",
+        "judge": "judge-a",
+        "at": NOW - 8,
+    }
+
+
+def test_a_conversation_without_a_readable_probe_has_no_emotions(admin):
+    """Missing is not zero: the emotions are absent and the outcome says why."""
+    admin.store.save_probe(probe(1, outcome="refused"))
+    with admin.client() as client:
+        body = client.get(EMOTIONS.format("conv-1")).json()
+    assert (body["emotions"], body["anticipated"], body["last_probe"]["outcome"]) == ({}, {}, "refused")
+
+
+def test_an_unknown_conversation_is_404_with_a_remedy(admin):
+    """The error has a code, says what to try, and does not repeat the id."""
+    with admin.client() as client:
+        answer = client.get(EMOTIONS.format("nobody-knows-this"))
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "conversation_unknown"
+    assert "lookup" in answer.json()["error"]["message"]
+    assert "nobody-knows-this" not in answer.text
+
+
+def test_reads_are_counted_with_the_age_of_what_was_read(admin):
+    """Adoption is measured: found, not found, and how old the newest emotion was."""
+    admin.store.save_probe(probe(3, Joy=4.0))
+    with admin.client() as client:
+        client.get(EMOTIONS.format("conv-1"))
+        client.get(EMOTIONS.format("conv-2"))
+    value = admin.registry.get_sample_value
+    assert value("eqwatch_awareness_reads_total", {"outcome": "found"}) == 1
+    assert value("eqwatch_awareness_reads_total", {"outcome": "not_found"}) == 1
+    assert value("eqwatch_awareness_age_seconds_sum", {"deployment": "tutor"}) == 10
+
+
+def test_lookup_by_messages(admin):
+    """Messages that the sidecar knows give an id that the emotions route takes; others are 404."""
+    admin.store.save_probe(probe(3, Joy=4.0))
+    with admin.client() as client:
+        path = "/api/v1/conversations/lookup"
+        found = client.post(path, json={"messages": [{"role": "user", "content": "hello there"}]})
+        assert found.json() == {"conversation": "conv-1"}
+        assert client.get(EMOTIONS.format(found.json()["conversation"])).status_code == 200
+        missing = client.post(path, json={"messages": [{"role": "user", "content": "who is this"}]})
+        assert (missing.status_code, missing.json()["error"]["code"]) == (404, "conversation_unknown")
+
+
+@pytest.mark.parametrize("body", [{}, {"messages": []}, {"messages": ["x"]}, {"messages": [{}], "more": 1}, []])
+def test_a_lookup_that_does_not_fit_is_422(admin, body):
+    """The shape is checked, and the error says where."""
+    with admin.client() as client:
+        answer = client.post("/api/v1/conversations/lookup", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["problems"][0]["where"][0] == "body"

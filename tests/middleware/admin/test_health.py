@@ -1,0 +1,55 @@
+"""Metrics, liveness and readiness over a real socket."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from middleware.metrics import RelayCollector
+from middleware.records.exchange import RelayCounters, RelaySnapshot
+
+
+def test_metrics_in_both_formats(admin):
+    """The scrape is negotiated, holds the relay's numbers, and says its format."""
+    counters = [RelayCounters("inflight_requests", [], [([], 3.0)])]
+    admin.registry.register(RelayCollector(lambda: RelaySnapshot(1.0, counters, [])))
+    with admin.client() as client:
+        plain = client.get("/metrics")
+        opened = client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+    names = {family.name for family in text_string_to_metric_families(plain.text)}
+    assert {"eqwatch_inflight_requests", "eqwatch_build_info"} <= names
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert opened.headers["content-type"].startswith("application/openmetrics-text")
+    assert opened.text.endswith("# EOF\n")
+
+
+def test_the_relay_is_asked_before_the_scrape(serve):
+    """Numbers are refreshed first, so that a scrape is not one scrape late."""
+    asked = []
+
+    async def refresh():
+        asked.append(1)
+
+    with serve(refresh_relay=refresh).client() as client:
+        assert client.get("/metrics").status_code == 200
+    assert asked == [1]
+
+
+def test_healthy_while_a_component_fails(admin):
+    """Liveness is about the process alone; readiness names what fails and answers 503."""
+    with admin.client() as client:
+        assert client.get("/-/ready").json() == {
+            "ready": True,
+            "components": {
+                "store": {"ok": True, "detail": "ok"},
+                "relay": {"ok": True, "detail": "ok"},
+                "worker:probe": {"ok": True, "detail": "running"},
+                "worker:benchmark": {"ok": True, "detail": "running"},
+            },
+        }
+        admin.control.readiness["store"] = "disk full"
+        admin.control.readiness["relay"] = False
+        admin.control.workers["probe"] = "restarting: OSError"
+        answer = client.get("/-/ready")
+        assert answer.status_code == 503
+        assert answer.json()["ready"] is False
+        failing = {name: part["detail"] for name, part in answer.json()["components"].items() if not part["ok"]}
+        assert failing == {"store": "disk full", "relay": "failed", "worker:probe": "restarting: OSError"}
+        assert client.get("/-/healthy").json() == {"status": "ok"}

@@ -33,6 +33,11 @@ class RelayLink:
         self._writer: asyncio.StreamWriter | None = None
 
     @property
+    def connected(self) -> bool:
+        """Whether the relay is there."""
+        return self._writer is not None
+
+    @property
     def snapshot(self) -> RelaySnapshot | None:
         """The relay's numbers as of the last answer, or None before the first."""
         return self._snapshot

@@ -21,7 +21,7 @@ def configure_logs(settings: LogSettings, stream: TextIO) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
     )
-    formatting = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    formatting: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if not pretty:
         formatting.append(structlog.processors.format_exc_info)
     formatter = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*formatting, renderer])

@@ -66,9 +66,9 @@ class Demo:
         folder.mkdir()
         (folder / "eqwatch.toml").write_text(config, encoding="utf-8")
         ports = free_port(_DATA_PORT), free_port(_ADMIN_PORT)
-        for port, usual in zip(ports, (_DATA_PORT, _ADMIN_PORT), strict=True):
-            if port != usual:
-                self._say(f"port {usual} is taken: using {port}")
+        for chosen, usual in zip(ports, (_DATA_PORT, _ADMIN_PORT), strict=True):
+            if chosen != usual:
+                self._say(f"port {usual} is taken: using {chosen}")
         command = eqwatch_command(
             *("serve", "--upstream", upstream, "--data-dir", str(folder / "data")),
             *("--config", str(folder / "eqwatch.toml")),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from middleware.errors import ConfigurationError
 from middleware.settings.schema import Settings
@@ -16,6 +17,20 @@ __all__ = ["conversation_salt", "dump_settings", "restore_settings", "revealed"]
 _SALT_BYTES = 32
 
 
+class _Restored(Settings):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What was dumped, and nothing else: another environment must not change a running sidecar's settings."""
+        return (init_settings,)
+
+
 def dump_settings(settings: Settings) -> str:
     """All settings as JSON with secrets in clear: only ever written to the control process's standard input."""
     return json.dumps(settings.model_dump(mode="python"), default=_reveal)
@@ -23,7 +38,7 @@ def dump_settings(settings: Settings) -> str:
 
 def restore_settings(text: str) -> Settings:
     """The settings that `dump_settings` wrote; the environment and the file are not read again."""
-    return Settings.model_validate_json(text)
+    return _Restored.model_validate_json(text)
 
 
 def revealed(secret: SecretStr | None) -> str:

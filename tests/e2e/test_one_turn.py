@@ -72,7 +72,9 @@ def test_a_turn_is_followed_from_the_sdk_to_the_application_over_a_killed_contro
     metrics = sidecar.metrics()
     assert metrics['eqwatch_requests_total{code="200",deployment="tutor",dialect="openai_chat"}'] == 3
     assert metrics['eqwatch_worker_restarts_total{worker="control"}'] >= 1
-    assert sidecar.sum_of("eqwatch_probe_intensity_count") > 0
+    eventually(
+        lambda: sidecar.sum_of("eqwatch_probe_intensity_count") >= 4, seconds=90, what="the intensities are exported"
+    )
 
     with sqlite3.connect(sidecar.data_dir / "eqwatch.db") as database:
         rows = database.execute("SELECT turn, outcome, emotions FROM probes WHERE kind = 'perception'").fetchall()

@@ -56,3 +56,10 @@ def test_a_data_directory_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="--data-dir"):
         conversation_salt(load_settings(None, {"data_dir": tmp_path / "file"}))
+
+
+def test_restoring_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable that names control's end of the socket is no setting, and can't become one."""
+    text = dump_settings(load_settings())
+    monkeypatch.setenv("EQWATCH_RELAY_FD", "17")
+    assert restore_settings(text).relay.listen == ("127.0.0.1:8080",)

@@ -1,0 +1,130 @@
+"""What the admin app is given: the other parts' handles and callables, in the shape that it asks for."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from middleware.admin.access import Access
+from middleware.admin.feed import EventFeed
+from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade
+from middleware.control.benchmarking import Benchmarking
+from middleware.control.link import RelayLink
+from middleware.control.probing import Probing
+from middleware.metrics import Metrics
+from middleware.records.event import Event
+from middleware.records.standing import Standing
+from middleware.settings import Settings
+from middleware.settings.secrets import revealed
+from middleware.store import Store
+
+__all__ = ["admin_state"]
+
+DEFAULT_DEPLOYMENT = "default"
+_REFRESH_SECONDS = 0.25
+
+
+def admin_state(
+    settings: Settings,
+    store: Store,
+    metrics: Metrics,
+    registry: CollectorRegistry,
+    feed: EventFeed,
+    *,
+    clock: Callable[[], float],
+    link: RelayLink,
+    benchmarking: Benchmarking | None,
+    probing: Probing,
+    record: Callable[[Event], Awaitable[int]],
+    workers: Callable[[], Mapping[str, str]],
+) -> AdminState:
+    """Everything wired. Without a benchmark, pausing answers and changes nothing, and the page says what is missing."""
+
+    async def pause(paused: bool) -> None:
+        if benchmarking is not None:
+            await benchmarking.set_paused(paused)
+
+    async def acknowledge(incident: int, accept_baseline: bool) -> bool:
+        return benchmarking is not None and await benchmarking.acknowledge(incident, accept_baseline)
+
+    async def declare(upgrade: Upgrade) -> int:
+        details: dict[str, Any] = {"from_model": upgrade.from_model, "to_model": upgrade.to_model, "note": upgrade.note}
+        return await record(Event("upgrade_declared", upgrade.deployment, clock(), details))
+
+    return AdminState(
+        store=store,
+        metrics=metrics,
+        registry=registry,
+        access=Access.for_listener(
+            settings.admin.listen,
+            read_token=revealed(settings.admin.token),
+            operate_token=revealed(settings.admin.operate_token),
+        ),
+        feed=feed,
+        clock=clock,
+        readiness=lambda: {"relay": link.connected or "not connected", "store": probing.store_state},
+        workers=workers,
+        deployments=_deployments(settings),
+        benchmark=_benchmark(settings),
+        tokens_per_day=settings.budget.tokens_per_day,
+        standings=lambda: benchmarking.standings if benchmarking is not None else [_not_configured(settings)],
+        paused=lambda: benchmarking is None or benchmarking.paused,
+        pause=lambda: pause(True),
+        resume=lambda: pause(False),
+        declare=declare,
+        acknowledge=acknowledge,
+        conversation_keys=probing.conversation_keys,
+        lookup=probing.lookup,
+        refresh_relay=lambda: link.refresh(_REFRESH_SECONDS),
+    )
+
+
+def _missing(settings: Settings) -> tuple[str, ...]:
+    missing = []
+    if settings.benchmark.model is None:
+        missing.append("[benchmark] model")
+    if settings.upstream.api_key is None:
+        missing.append("EQWATCH_UPSTREAM_API_KEY")
+    return tuple(missing)
+
+
+def _benchmark(settings: Settings) -> BenchmarkInfo:
+    benchmark = settings.benchmark
+    return BenchmarkInfo(
+        enabled=benchmark.enabled,
+        model=benchmark.model,
+        items=benchmark.items,
+        batch=benchmark.batch,
+        interval=benchmark.interval,
+        missing=_missing(settings),
+    )
+
+
+def _not_configured(settings: Settings) -> Standing:
+    missing = _missing(settings)
+    detail = f"not configured: set {' and '.join(missing)}" if missing else "switched off: set [benchmark] enabled"
+    return Standing(
+        deployment=DEFAULT_DEPLOYMENT,
+        item_set=settings.benchmark.items[0] if settings.benchmark.items else "",
+        state="not_measured",
+        model=settings.benchmark.model or "",
+        detail=detail,
+    )
+
+
+def _deployments(settings: Settings) -> tuple[DeploymentInfo, ...]:
+    """Those of the configuration, and the one that everything else counts as."""
+    configured = tuple(
+        DeploymentInfo(
+            name=deployment.name,
+            kind=deployment.kind,
+            model=deployment.model,
+            emotions=deployment.emotions,
+            sample_rate=deployment.sample_rate,
+            sampled=deployment.sampled,
+        )
+        for deployment in settings.deployments
+    )
+    if any(info.name == DEFAULT_DEPLOYMENT for info in configured):
+        return configured
+    return (*configured, DeploymentInfo(DEFAULT_DEPLOYMENT, model=settings.benchmark.model))

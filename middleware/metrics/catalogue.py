@@ -253,7 +253,8 @@ def _probes() -> tuple[Family, ...]:
             "probe_conversations_total",
             "counter",
             group,
-            "Probed turns by outcome: scored, unparseable, refused, truncated, api_error, timeout.",
+            "Turns by outcome of their probes: scored (all), unparseable, refused, truncated, api_error, timeout; "
+            "or why they were not probed: undecodable, not_configured, not_sampled, queue_full, budget, error.",
             "1",
             ("deployment", "outcome"),
         ),

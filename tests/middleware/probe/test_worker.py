@@ -163,7 +163,7 @@ def test_answers_without_scores_are_told_apart(
     work.probe(kit.turn())
     assert (work.saved[0].outcome, work.saved[0].reason, work.saved[0].emotions) == (outcome, reason, {})
     assert value(metrics, outcome) == 1
-    assert list(metrics.probe_intensity.collect())[0].samples == []
+    assert next(iter(metrics.probe_intensity.collect())).samples == []
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_waits_grow_while_the_upstream_stays_broken_and_shrink_when_it_is_back(
     waits: list[float] = []
 
     class Recorded(Limiter):
-        def overloaded(self, ticket: Any, *, wait_seconds: float) -> None:
+        def overloaded(self, _ticket: Any, *, wait_seconds: float) -> None:
             waits.append(wait_seconds)
 
     replies = iter([(503, {}, "{}")] * 3 + [kit.completion(json.dumps(SCORES)), (503, {}, "{}")])
@@ -281,7 +281,7 @@ def test_an_unknown_budget_spends_nothing_and_a_paid_answer_is_kept(
             raise StoreUnavailable("away", reason="disk_full")
 
     class Unknown(kit.Purse):  # type: ignore[misc, name-defined]
-        async def allows(self, calls: int) -> bool:
+        async def allows(self, _calls: int) -> bool:
             raise StoreUnavailable("away", reason="disk_full")
 
     judge.answer = lambda _: kit.completion(json.dumps(SCORES))

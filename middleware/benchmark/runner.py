@@ -8,18 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Protocol as Interface
-from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
-from tenacity import retry_if_exception_type as on_error
-from tenacity import stop_after_delay as give_up_after
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_random_exponential
 
 from middleware.benchmark.limiter import Limiter
 from middleware.benchmark.outcomes import RunReport, failed_result, is_answer, report_of, scored_result
 from middleware.benchmark.protocol import messages_for, schema_for
-from middleware.errors import StoreUnavailable, UpstreamError
-from middleware.records.benchmark import ItemResult, Run, RunStatus
+from middleware.benchmark.run_store import LeaseLost, RunStore, StoreThread
+from middleware.errors import UpstreamError
+from middleware.records.benchmark import ItemResult, Run
 from middleware.store import Fence
 from middleware.upstream import Completion, UpstreamClient
 from scorer.items import Item, ItemSet
@@ -31,9 +28,8 @@ _OVERLOAD = frozenset({"connect", "rate_limited", "server_error", "timeout"})
 # The key, the path or the model is wrong: every other call would fail alike.
 _FATAL_STATUS = frozenset({401, 403, 404})
 _LEAST_FAILURES_IN_A_ROW = 8
-_SAVE_SECONDS = 30.0
+_FIRST_CONTACT_ATTEMPTS = 3
 
-T = TypeVar("T")
 Progress = Callable[[ItemResult], None]
 
 
@@ -41,40 +37,16 @@ class UpstreamGaveUp(UpstreamError):
     """The run stopped early because the upstream answers nothing; it can be resumed."""
 
 
-class LeaseLost(UpstreamError):
-    """Another owner took the run over; nothing more may be written to it."""
-
-
-class RunStore(Interface):
-    """What a run needs of the store. Synchronous; one thread calls it at a time."""
-
-    def begin_run(self, run: Run) -> None: ...
-    def item_results(self, run_id: str) -> list[ItemResult]: ...
-    def mark_attempted(
-        self, run_id: str, item_id: str, repetition: int, at: float, *, fence: Fence | None = None
-    ) -> bool: ...
-    def save_item(self, result: ItemResult, *, fence: Fence | None = None) -> bool: ...
-    def finish_run(
-        self,
-        run_id: str,
-        status: RunStatus,
-        score_points: float | None,
-        parseable: int | None,
-        finished_at: float,
-        *,
-        fence: Fence | None = None,
-    ) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """attempts: calls per item at most. first_wait, longest_wait: seconds of back-off, doubled each time, jittered.
+    """attempts: calls per item at most. first_wait, longest_wait: seconds of back-off at most, doubled each time; each
+    wait is drawn from zero to that.
 
     patience: a server that asks to wait longer than this many seconds stops the run.
     """
 
-    attempts: int = 5
-    first_wait: float = 0.5
+    attempts: int = 6
+    first_wait: float = 1.0
     longest_wait: float = 30.0
     patience: float = 300.0
 
@@ -102,7 +74,7 @@ async def run_benchmark(
             run=run,
             item_set=item_set,
             client=client,
-            store=_StoreThread(store, thread, fence),
+            store=StoreThread(store, thread, fence),
             limiter=limiter,
             system_prompt=system_prompt,
             retry=retry or RetryPolicy(),
@@ -112,64 +84,21 @@ async def run_benchmark(
         return await session.carry_out()
 
 
-class _StoreThread:
-    """The store on a thread of its own. A write that was begun is finished, even if the run is cancelled meanwhile."""
-
-    def __init__(self, store: RunStore, thread: ThreadPoolExecutor, fence: Fence | None) -> None:
-        self._store = store
-        self._thread = thread
-        self._fence = fence
-
-    async def begin(self, run: Run) -> list[ItemResult]:
-        await self._call(lambda: self._store.begin_run(run))
-        return await self.results(run)
-
-    async def results(self, run: Run) -> list[ItemResult]:
-        return await self._call(lambda: self._store.item_results(run.id))
-
-    async def attempt(self, run: Run, item: Item, repetition: int, at: float) -> None:
-        held = await self._call(lambda: self._store.mark_attempted(run.id, item.id, repetition, at, fence=self._fence))
-        if not held:
-            raise LeaseLost("lease", f"run {run.id} was taken over by another owner")
-
-    async def save(self, result: ItemResult) -> None:
-        await self._call(lambda: self._store.save_item(result, fence=self._fence))
-
-    async def finish(self, report: RunReport, at: float) -> None:
-        points = report.score.points if report.score.valid else None
-        parseable = round(report.score.parseable)
-        await self._call(
-            lambda: self._store.finish_run(report.run.id, "finished", points, parseable, at, fence=self._fence)
-        )
-
-    async def _call(self, work: Callable[[], T]) -> T:
-        retrying = AsyncRetrying(
-            retry=on_error(StoreUnavailable),
-            stop=give_up_after(_SAVE_SECONDS),
-            wait=wait_exponential_jitter(initial=0.05, max=2.0),
-            reraise=True,
-        )
-
-        async def submitted() -> T:
-            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
-
-        return await retrying(submitted)
-
-
 @dataclass(slots=True, kw_only=True)
 class _Session:
-    """One sitting of a run. Owns the count of failures in a row."""
+    """One sitting of a run. Owns what it learns of the upstream: whether it ever answered, failures in a row."""
 
     run: Run
     item_set: ItemSet
     client: UpstreamClient
-    store: _StoreThread
+    store: StoreThread
     limiter: Limiter
     system_prompt: str
     retry: RetryPolicy
     progress: Progress
     now: Callable[[], float]
     failures_in_a_row: int = 0
+    answered: bool = False
 
     async def carry_out(self) -> RunReport:
         earlier = [result for result in await self.store.begin(self.run) if is_answer(result)]
@@ -204,7 +133,7 @@ class _Session:
     async def _outcome(self, item: Item, repetition: int) -> ItemResult:
         started = time.perf_counter()
         retrying = AsyncRetrying(
-            retry=retry_if_exception(self._again),
+            retry=self._again,
             stop=stop_after_attempt(self.retry.attempts),
             wait=self._wait,
             reraise=True,
@@ -214,7 +143,7 @@ class _Session:
         except UpstreamError as error:
             if isinstance(error, LeaseLost) or error.status in _FATAL_STATUS:
                 raise
-            self._require_patience(error)
+            self._require_hope(error)
             spent = time.perf_counter() - started
             return failed_result(self.run, item, repetition, error, latency_seconds=spent, at=self.now())
         return scored_result(self.run, item, self.item_set, repetition, completion, at=self.now())
@@ -239,25 +168,32 @@ class _Session:
                     self.limiter.overloaded(ticket, wait_seconds=wait)
                 raise
             self.limiter.succeeded(ticket, completion.latency_seconds)
+            self.answered = True
             return completion
 
-    def _again(self, error: BaseException) -> bool:
-        if not isinstance(error, UpstreamError) or isinstance(error, LeaseLost):
+    def _again(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome is not None else None
+        if not isinstance(error, UpstreamError) or isinstance(error, LeaseLost) or self._unreachable(error, state):
             return False
         return error.reason in _RETRYABLE and (error.retry_after_seconds or 0.0) <= self.retry.patience
 
+    def _unreachable(self, error: UpstreamError, state: RetryCallState) -> bool:
+        """An address at which nothing has ever answered is more likely wrong than overloaded."""
+        return error.reason == "connect" and not self.answered and state.attempt_number >= _FIRST_CONTACT_ATTEMPTS
+
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        backoff = wait_exponential_jitter(
-            initial=self.retry.first_wait, max=self.retry.longest_wait, jitter=self.retry.first_wait
-        )(state)
+        backoff = wait_random_exponential(multiplier=self.retry.first_wait, max=self.retry.longest_wait)(state)
         asked = error.retry_after_seconds if isinstance(error, UpstreamError) else None
         return backoff if asked is None else asked
 
-    def _require_patience(self, error: UpstreamError) -> None:
+    def _require_hope(self, error: UpstreamError) -> None:
+        """Raise UpstreamGaveUp where asking the other items would be in vain."""
         wait = error.retry_after_seconds or 0.0
         if wait > self.retry.patience:
             raise UpstreamGaveUp(error.reason, f"{error}; it asks to wait {wait:.0f} s", status=error.status)
+        if error.reason == "connect" and not self.answered:
+            raise UpstreamGaveUp(error.reason, f"{error}; check the upstream URL") from None
 
     def _count_failure(self, result: ItemResult) -> None:
         self.failures_in_a_row = 0 if is_answer(result) else self.failures_in_a_row + 1

@@ -66,8 +66,7 @@ def clean(text: str) -> CleanText:
     opened = -1
     for tag in _REASONING.finditer(text):
         if tag["close"]:
-            if opened < 0:  # the prompt itself opened the block: all so far was reasoning
-                kept.clear()
+            # Without an opening the prompt itself opened the block: all since the last one was reasoning.
             opened, position = -1, tag.end()
         elif opened < 0:
             kept.append(text[position : tag.start()])

@@ -128,6 +128,15 @@ def test_many_at_once_score_as_one_by_one(pairs: list[tuple[list[float], list[fl
             assert got[index] == pytest.approx(one, abs=1e-9)
 
 
+def test_many_at_once_agree_on_every_whole_difference() -> None:
+    """Whole numbers, as models give them, hit the curve's ends exactly: 0, 5 and 10 included."""
+    grid = np.array([[answer, 0, 0, 0] for answer in range(11)], dtype=np.float64)
+    for reference in range(11):
+        got = score_answers(grid, np.array([reference, 0.0, 0.0, 0.0]), "v2")
+        want = [_v2([float(answer), 0, 0, 0], [float(reference), 0, 0, 0]) for answer in range(11)]
+        np.testing.assert_allclose(got, want, atol=1e-12)
+
+
 def test_missing_stays_missing_in_the_vectorised_form() -> None:
     """A NaN in an answer gives NaN, and only there; the arrays that were passed in are left as they were."""
     answers = np.array([[1.0, 2, 3, 4], [1, np.nan, 3, 4], [0, 0, 0, 0], [900, 2, 3, 4]])

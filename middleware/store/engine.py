@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 from middleware.errors import ConfigurationError, StoreUnavailable
+from middleware.store.deadline import check_alive, within
 
-__all__ = ["WRITE", "WriterLock", "make_engine", "sqlite_path"]
+__all__ = ["WRITE", "WriterLock", "limited", "make_engine", "sqlite_path"]
 
 BUSY_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
@@ -53,7 +54,7 @@ def make_engine(url: str | URL) -> Engine:
 def _postgresql(url: URL, options: dict[str, Any]) -> Engine:
     milliseconds = int(STATEMENT_SECONDS * 1000)
     arguments: dict[str, Any] = {
-        "connect_timeout": int(BUSY_SECONDS),
+        "connect_timeout": max(2, int(BUSY_SECONDS)),  # libpq takes less for no limit, or for 2
         "application_name": "eqwatch",
         "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds // 2}"
         f" -c idle_in_transaction_session_timeout={milliseconds * 3}",
@@ -62,11 +63,20 @@ def _postgresql(url: URL, options: dict[str, Any]) -> Engine:
     }
     missing = {name: value for name, value in arguments.items() if name not in url.query}
     try:
-        return create_engine(url, connect_args=missing, pool_pre_ping=True, **options)
+        engine = create_engine(url, connect_args=missing, **options)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"store.url: PostgreSQL needs the driver {error.name!r}; install eqwatch[postgres]"
         ) from error
+    event.listen(engine, "checkout", lambda connection, *_: check_alive(BUSY_SECONDS, connection))
+    return engine
+
+
+def limited(connection: Connection) -> AbstractContextManager[None]:
+    """A limit on a whole transaction, for servers that may freeze; a file has its busy timeout."""
+    if connection.dialect.name != "postgresql":
+        return nullcontext()
+    return within(STATEMENT_SECONDS * 1.5, connection.connection.driver_connection)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -21,7 +21,7 @@ from middleware.records.benchmark import ItemResult, Run, RunStatus
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
 from middleware.store import journal, probes, runs, slots, sqlite_file
-from middleware.store.engine import WRITE, WriterLock, make_engine, sqlite_path
+from middleware.store.engine import WRITE, WriterLock, limited, make_engine, sqlite_path
 from middleware.store.failures import mapped
 from middleware.store.slots import Fence
 
@@ -98,15 +98,16 @@ class Store:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         self._require_open()
-        with mapped(), self._engine.connect() as connection, connection.begin():
+        with mapped(), self._engine.connect() as connection, limited(connection), connection.begin():
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         self._require_open()
         with mapped(), self._exclusive():  # noqa: SIM117  the connection is opened under the lock
-            with self._engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
-                yield connection
+            with self._engine.connect().execution_options(**{WRITE: True}) as connection:
+                with limited(connection), connection.begin():
+                    yield connection
 
     def _require_open(self) -> None:
         if not self._open:

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 from middleware.store import Store
 
-ROUNDS = 12
+ROUNDS = 8
 
 
 def test_nothing_acknowledged_is_lost_or_doubled_when_the_writer_is_killed(store_url: str) -> None:

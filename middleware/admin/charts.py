@@ -250,8 +250,10 @@ def _ticks(first: float, last: float, most: int) -> list[float]:
 
 
 def _tick_format(span: float) -> Callable[[float], str]:
-    form = "%d %b" if span > 3 * _DAY_SECONDS else "%d %b %H:%M" if span > _DAY_SECONDS else "%H:%M"
-    return lambda at: datetime.fromtimestamp(at, UTC).strftime(form).lstrip("0")
+    if span <= _DAY_SECONDS:
+        return lambda at: f"{datetime.fromtimestamp(at, UTC):%H:%M}"
+    form = "%d %b" if span > 3 * _DAY_SECONDS else "%d %b %H:%M"
+    return lambda at: datetime.fromtimestamp(at, UTC).strftime(form).removeprefix("0")
 
 
 def _number(value: float) -> str:

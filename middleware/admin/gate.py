@@ -81,7 +81,7 @@ class Gate:
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    challenge = {"www-authenticate": 'Bearer realm="eqwatch", Basic realm="eqwatch"'} if refusal.challenge else None
+    challenge = {"www-authenticate": 'Basic realm="eqwatch", Bearer realm="eqwatch"'} if refusal.challenge else None
     response = error_response(refusal.status, refusal.code, refusal.message, headers=challenge)
     await response(scope, receive, send)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
@@ -249,7 +250,7 @@ def _fill_probes(store: Store, rng: random.Random) -> None:
 
 def fill(store: Store) -> list[Standing]:
     """A fortnight of plausible data, the same each time; returns where things stand at its end."""
-    rng = random.Random(7)  # noqa: S311 - test data
+    rng = random.Random(7)
     _fill_runs(store, rng)
     _fill_probes(store, rng)
     models = {"from_model": "example-chat-large", "to_model": "example-chat-large-0612"}
@@ -285,7 +286,29 @@ def run_of() -> Callable[..., Run]:
     return make_run
 
 
+@pytest.fixture(scope="session")
+def fortnight() -> Iterator[tuple[Path, list[Standing]]]:
+    """A database file with the data of `fill`, made once: in memory where there is such a place, as it syncs often."""
+    memory = Path("/dev/shm")  # noqa: S108 - a private directory is made in it
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+        path = Path(directory) / "filled.sqlite3"
+        made = Store(f"sqlite:///{path}", clock=lambda: NOW)
+        made.open()
+        standings = fill(made)
+        made.close()
+        yield path, standings
+
+
 @pytest.fixture
-def filled(store: Store) -> list[Standing]:
-    """The store filled with a fortnight of data; where things stand."""
-    return fill(store)
+def filled(fortnight: tuple[Path, list[Standing]], tmp_path: Path) -> Iterator[Admin]:
+    """A server over a copy of the fortnight, with deployments and benchmark configured."""
+    path, standings = fortnight
+    copy = tmp_path / "filled.sqlite3"
+    copy.write_bytes(path.read_bytes())
+    made = Store(f"sqlite:///{copy}", clock=lambda: NOW)
+    made.open()
+    with _servers(made) as start:
+        admin = start(deployments=DEPLOYMENTS, benchmark=BENCHMARK, tokens_per_day=2_000_000)
+        admin.control.standings = standings
+        yield admin
+    made.close()

@@ -1,0 +1,210 @@
+"""The status page as HTML: what it says, and that nothing in it can be hostile."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from middleware.admin import BenchmarkInfo, DeploymentInfo
+from middleware.admin.charts import _PALETTES
+from middleware.records.event import Event
+from middleware.records.standing import Standing
+
+NOW = 1_794_500_000.0
+HOSTILE = "<script>alert(1)</script>\"'&"
+
+
+class Page(HTMLParser):
+    """Collects the elements and the text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", self.text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every element of that name."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page_of(admin) -> Page:
+    """The status page, parsed; it must answer 200."""
+    with admin.client() as client:
+        answer = client.get("/")
+        assert answer.status_code == 200
+        return Page(answer.text)
+
+
+def test_the_verdict_comes_first(filled):
+    """The first heading is the verdict, with its interval, since when, and what to do."""
+    page = page_of(filled)
+    first = page.text.index("EQ fell by 10.2 points", page.text.index("Is the model"))
+    assert first < page.text.index("EQ score over time") < page.text.index("Last runs")
+    assert "95% interval \N{MINUS SIGN}12.7 to \N{MINUS SIGN}7.6" in page.text
+    assert "since 11 Nov 2026, 06:37 UTC (1 d 9 h)" in page.text
+    assert "POST /api/v1/alarms/5/acknowledge" in page.text
+    assert len(page.all("h1")) == 1
+
+
+def test_everything_of_the_screen_is_there(filled):
+    """Runs with outcomes, emotions of each deployment, workers, budget, events, and links to the rest."""
+    page = page_of(filled)
+    for part in (
+        "1 not readable",
+        "Curiosity",
+        "Loneliness",
+        "Trust",
+        "support-tutor",
+        "benchmark",
+        "Model change noticed",
+    ):
+        assert part in page.text
+    assert "80%" in page.text
+    assert "example-chat-large → example-chat-large-0612" in page.text
+    links = {attributes["href"] for attributes in page.all("a")}
+    assert {"/metrics", "/api/v1/verdicts", "/api/v1/runs", "/-/ready", "/api/v1/openapi.json"} <= links
+    times = page.all("time")
+    assert times
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", attributes["datetime"]) for attributes in times)
+
+
+def test_every_chart_that_the_page_shows_is_served(filled):
+    """Each variant of each chart is an SVG without script, with a title, an alternative and a policy of its own."""
+    page = page_of(filled)
+    images = [attributes for attributes in page.all("img") if attributes["src"].startswith("/charts/")]
+    paths = {attributes["src"] for attributes in images} | {attributes["srcset"] for attributes in page.all("source")}
+    assert len(images) == 4
+    assert all("table" in attributes["alt"] for attributes in images)
+    assert len(paths) == 4 + 3 * 2
+    with filled.client() as client:
+        for path in paths:
+            chart = client.get(path)
+            assert chart.headers["content-type"] == "image/svg+xml"
+            assert "default-src 'none'" in chart.headers["content-security-policy"]
+            assert "sandbox" in chart.headers["content-security-policy"]
+            assert "<script" not in chart.text
+            assert "<title>" in chart.text
+
+
+def test_a_chart_without_data_is_404(admin):
+    """And so is a chart of something unknown; a theme that does not exist is refused."""
+    with admin.client() as client:
+        assert client.get("/charts/emotions.svg?deployment=x").status_code == 404
+        assert client.get("/charts/score.svg?deployment=x&item_set=y").json()["error"]["code"] == "no_data"
+        assert client.get("/charts/score.svg?deployment=x&item_set=y&theme=pink").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "words"),
+    [
+        (
+            BenchmarkInfo(missing=("[benchmark] model", "EQWATCH_UPSTREAM_API_KEY")),
+            "No benchmark is configured: set [benchmark] model and EQWATCH_UPSTREAM_API_KEY, then restart.",
+        ),
+        (BenchmarkInfo(enabled=False, model="m"), "The benchmark is switched off: set [benchmark] enabled = true"),
+        (BenchmarkInfo(model="m"), "A batch of 12 items is due every 60 minutes."),
+    ],
+)
+def test_an_empty_page_says_what_to_do_next(serve, benchmark, words):
+    """No data is no error: each part says what is missing and what to do about it."""
+    page = page_of(serve(benchmark=benchmark))
+    assert "Not measured yet" in page.text
+    assert words in page.text
+    assert "No deployment is configured." in page.text
+    assert "eqwatch run --upstream URL --model NAME" in page.text
+
+
+def test_a_paused_benchmark_is_said(serve):
+    """Somebody who looks at night has to see that nobody measures."""
+    admin = serve(benchmark=BenchmarkInfo(model="m"))
+    admin.control.paused = True
+    assert "POST /api/v1/benchmark/resume" in page_of(admin).text
+
+
+def test_a_deployment_that_is_not_sampled_says_why(serve):
+    """A missing purpose is named; a sampled deployment without traffic says how to send some."""
+    infos = (
+        DeploymentInfo("shop", "marketing", None, ("Joy",)),
+        DeploymentInfo("tutor", None, None, ("Joy",), 0.1, True),
+    )
+    text = page_of(serve(deployments=infos)).text
+    assert "Nothing is probed before you say why" in text
+    assert "x-eqwatch-deployment: tutor" in text
+
+
+def test_hostile_names_stay_text(serve, run_of):
+    """Whatever a model calls itself or a setting holds, it never becomes markup, and never leaves the page's policy."""
+    admin = serve(
+        deployments=(DeploymentInfo(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), 0.5, sampled=True),),
+        benchmark=BenchmarkInfo(model=HOSTILE, missing=(HOSTILE,)),
+    )
+    admin.control.standings = [Standing(HOSTILE, HOSTILE, "fine", HOSTILE, NOW, detail=HOSTILE)]
+    admin.control.readiness[HOSTILE] = HOSTILE
+    admin.store.begin_run(run_of(1, NOW, model=HOSTILE, id=HOSTILE))
+    admin.store.finish_run(HOSTILE, "finished", 70.0, 1, NOW)
+    admin.store.save_event(Event(HOSTILE, HOSTILE, NOW, {"from_model": HOSTILE, "to_model": "b"}))
+    page = page_of(admin)
+    assert "alert(1)" in page.text
+    assert [attributes.get("src") for attributes in page.all("script")] == ["/static/status.js"]
+    with admin.client() as client:
+        chart = client.get("/charts/score.svg", params={"deployment": "default", "item_set": "bundled"})
+        assert chart.status_code == 200
+        assert "<script" not in client.get("/").text.replace('<script src="/static/status.js" defer>', "")
+
+
+def test_nothing_inline_and_nothing_from_elsewhere(filled):
+    """The strict policy holds by construction: no style, no handler, no foreign address in the page."""
+    page = page_of(filled)
+    for tag, attributes in page.elements:
+        assert "style" not in attributes, tag
+        assert not [name for name in attributes if name.startswith("on")], tag
+        for name in ("src", "href", "srcset"):
+            assert not (attributes.get(name) or "/").startswith(("http:", "https:", "//", "data:")), tag
+    assert page.all("style") == []
+    with filled.client() as client:
+        assert client.get("/").headers["content-security-policy"].count("'self'") == 3
+
+
+def test_static_files_are_the_three(admin):
+    """Style, script and icon with their types; nothing else of the package."""
+    with admin.client() as client:
+        assert client.get("/static/status.css").headers["content-type"].startswith("text/css")
+        assert client.get("/static/status.js").headers["content-type"].startswith("text/javascript")
+        assert client.get("/static/icon.svg").headers["content-type"] == "image/svg+xml"
+        for name in ("page.py", "..%2Fpage.py", "%2e%2e/templates/status.html", "nope"):
+            assert client.get(f"/static/{name}").status_code == 404
+
+
+def test_the_key_to_the_colours_is_the_charts_own():
+    """The style sheet's band colours are the ones that the charts are drawn with."""
+    css = (Path(__file__).parents[3] / "middleware" / "admin" / "static" / "status.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r"--band-0: (#\w+);\s*--band-1: (#\w+);\s*--band-2: (#\w+);\s*--band-3: (#\w+);", css)
+    assert light == _PALETTES["light"].bands
+    assert dark == _PALETTES["dark"].bands
+
+
+def test_page_and_charts_are_one_moment(filled):
+    """Readers within a few seconds share one reading of the store; later ones see what is new."""
+    filled.store.save_event(Event("benchmark_paused", "late-comer", NOW))
+    page_of(filled)
+    filled.store.save_event(Event("benchmark_resumed", "later-comer", NOW))
+    assert "later-comer" not in page_of(filled).text
+    filled.control.now += 6
+    assert "later-comer" in page_of(filled).text
+
+
+def test_a_store_that_is_gone_does_not_break_the_readiness(filled):
+    """The page needs the store and says so; what works without it goes on."""
+    filled.store.close()
+    with filled.client() as client:
+        assert client.get("/").status_code == 503
+        assert client.get("/-/ready").status_code == 200

@@ -170,7 +170,10 @@ def nginx() -> Target:
 
 def peers(python: str) -> tuple[list[Target], list[str]]:
     """The Python peers that can run, and why the others are left out. python: interpreter with aiohttp, LiteLLM."""
-    found, skipped = [Target("FastAPI + httpx2", _fastapi)], []
+    found, skipped = (
+        [Target("uvloop, bytes only", _own("byte_pipe")), Target("FastAPI + httpx2", _own("fastapi_httpx2"))],
+        [],
+    )
     has_aiohttp = subprocess.run([python, "-c", "import aiohttp"], capture_output=True, check=False).returncode == 0
     if has_aiohttp:
         found.append(Target("aiohttp", _aiohttp(python)))
@@ -185,12 +188,15 @@ def peers(python: str) -> tuple[list[Target], list[str]]:
     return found, skipped
 
 
-@contextmanager
-def _fastapi(site: Site) -> Iterator[Running]:
-    port = free_port()
-    command = [sys.executable, "-P", "-m", "bench.proxy.peers.fastapi_httpx2", str(port), str(site.upstream)]
-    with launched(command, port) as running:
-        yield running
+def _own(module: str) -> Callable[[Site], AbstractContextManager[Running]]:
+    @contextmanager
+    def start(site: Site) -> Iterator[Running]:
+        port = free_port()
+        command = [sys.executable, "-P", "-m", f"bench.proxy.peers.{module}", str(port), str(site.upstream)]
+        with launched(command, port) as running:
+            yield running
+
+    return start
 
 
 def _aiohttp(python: str) -> Callable[[Site], AbstractContextManager[Running]]:

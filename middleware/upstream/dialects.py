@@ -13,6 +13,7 @@ from middleware.upstream.completion import Dialect, FinishReason, Question, Repl
 __all__ = ["DIALECTS", "Codec"]
 
 _SCHEMA_NAME = "answer"
+_LABEL_CHARACTERS = 200
 
 # Every spelling that a server of the dialect may use; what is not in here is "other".
 _FINISH: dict[str, FinishReason] = {
@@ -58,6 +59,11 @@ def _count(usage: object, name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def _label(value: object) -> str:
+    """A model's name or fingerprint: it is stored with each answer, so a server does not choose how long it is."""
+    return str(value or "")[:_LABEL_CHARACTERS]
+
+
 def _text(content: object) -> str:
     """The text of a message's content: a string, or a list of typed parts of which only text counts."""
     if content is None:
@@ -96,8 +102,8 @@ def _decode_chat(body: Mapping[str, Any]) -> Reply:
     return Reply(
         text=text or str(refusal or ""),
         finish_reason="content_filter" if refusal else _finish(choice.get("finish_reason")),
-        model=str(body.get("model") or ""),
-        system_fingerprint=str(body.get("system_fingerprint") or ""),
+        model=_label(body.get("model")),
+        system_fingerprint=_label(body.get("system_fingerprint")),
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
     )
@@ -126,7 +132,7 @@ def _decode_responses(body: Mapping[str, Any]) -> Reply:
     return Reply(
         text=_text(parts) or "".join(refusals),
         finish_reason="content_filter" if refusals else _finish(reason),
-        model=str(body.get("model") or ""),
+        model=_label(body.get("model")),
         prompt_tokens=_count(usage, "input_tokens"),
         completion_tokens=_count(usage, "output_tokens"),
     )
@@ -153,7 +159,7 @@ def _decode_anthropic(body: Mapping[str, Any]) -> Reply:
     return Reply(
         text=_text(body["content"]),
         finish_reason=_finish(body.get("stop_reason")),
-        model=str(body.get("model") or ""),
+        model=_label(body.get("model")),
         prompt_tokens=_count(usage, "input_tokens"),
         completion_tokens=_count(usage, "output_tokens"),
     )

@@ -94,7 +94,7 @@ def _scores(wanted: Sequence[str], known: Mapping[str, int], prompt: str, *, as_
 
 def _steady(prompt: str, name: str) -> int:
     # Words, not characters: a nonce or a changed space between two calls should not turn the answer around.
-    words = " ".join(sorted(set(re.findall(r"[a-z]{4,12}", prompt.lower()))))
+    words = " ".join(sorted(set(re.findall(r"\b[a-z]{4,12}\b", prompt.lower()))))
     return hashlib.sha256(f"{words}|{name}".encode()).digest()[0] % 11
 
 

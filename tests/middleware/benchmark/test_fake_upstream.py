@@ -1,6 +1,7 @@
 """The fake upstream over a real socket: recordings, upgrades, scripts, faults; the official SDK as its client."""
 
 import json
+import time
 from collections.abc import Callable
 
 import httpx2
@@ -222,6 +223,14 @@ def test_answer_faults(serve_fake: Serve, fake: FakeUpstream, spec: str, text: s
         choice = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello"}]).choices[0]
     assert choice.finish_reason == reason
     assert text is None or choice.message.content == text
+
+
+def test_slow(serve_fake: Serve, fake: FakeUpstream) -> None:
+    """A slow answer is the usual one, later."""
+    url = serve_fake(with_faults(fake, "slow:seconds=0.3"))
+    started = time.monotonic()
+    assert ask(url, "Hello")
+    assert time.monotonic() - started >= 0.3
 
 
 def test_faults_can_be_changed(serve_fake: Serve, fake: FakeUpstream) -> None:

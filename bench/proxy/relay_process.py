@@ -14,8 +14,7 @@ from typing import Any
 
 import msgspec
 
-from middleware.proxy import heads
-from middleware.proxy.counters import Histogram
+from middleware.proxy import client, heads
 from middleware.proxy.transit import Transit
 from middleware.records.relay import RelayConfig
 from middleware.server import serve
@@ -27,8 +26,13 @@ _ANY_REQUEST = re.compile(rb"([^ ]+) ([^ ]+) HTTP/1\.([01])\r\n(?s:.*)")
 
 ABLATIONS: dict[str, tuple[tuple[Any, str, Any], ...]] = {
     "none": (),
-    "strict": ((heads, "_REQUEST", _ANY_REQUEST), (heads, "_check_target", lambda *_: None)),
-    "metrics": ((Histogram, "observe", lambda *_: None), (Transit, "_count", lambda *_: None)),
+    "strict": (
+        (heads, "_REQUEST", _ANY_REQUEST),
+        (heads, "_check_target", lambda *_: None),
+        (client, "judge_request", lambda *_: None),
+    ),
+    # Without tap and access log, observing a transit is nothing but counting it.
+    "metrics": ((Transit, "observe", lambda *_, **__: None),),
 }
 """What can be left out: owner, name and stand-in of each part that is replaced."""
 

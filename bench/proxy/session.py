@@ -13,7 +13,7 @@ from bench.proxy.loads import Load
 from bench.proxy.measure import DIRECT, Sample, measure, run_rounds
 from bench.proxy.native import Mock, Native, compile_native
 from bench.proxy.report import Report
-from bench.proxy.targets import Running, Site, Target
+from bench.proxy.targets import Running, Site, StartError, Target
 
 __all__ = ["Session", "session"]
 
@@ -36,8 +36,11 @@ class Session:
                 if not target.streams:
                     continue
                 self.tell(f"open streams, try {number} of {tries}: {target.name}")
-                with target.start(self.site) as running:
-                    self._one_stream_try(report, target.name, running)
+                try:
+                    with target.start(self.site) as running:
+                        self._one_stream_try(report, target.name, running)
+                except StartError as error:
+                    self._leave_out(report, target.name, error)
 
     def _one_stream_try(self, report: Report, name: str, running: Running) -> None:
         streamed = streams.cancelled(self.mock, running.port, stream=True)
@@ -50,6 +53,12 @@ class Session:
             return
         report.memory.setdefault(name, []).append(kib)
 
+    def _leave_out(self, report: Report, name: str, error: StartError) -> None:
+        self.tell(f"{name}: {error}")
+        reason = f"{name}: it did not start"
+        if reason not in report.skipped:
+            report.skipped.append(reason)
+
     def rounds(self, report: Report, rounds: int, loads: Sequence[Load]) -> None:
         """All loads on all targets, interleaved."""
         wanted = {target.name: target.loads for target in self.targets}
@@ -57,7 +66,10 @@ class Session:
             running: dict[str, Running | None] = {DIRECT: None}
             for target in self.targets:
                 self.tell(f"starting {target.name}")
-                running[target.name] = stack.enter_context(target.start(self.site))
+                try:
+                    running[target.name] = stack.enter_context(target.start(self.site))
+                except StartError as error:
+                    self._leave_out(report, target.name, error)
 
             def one(name: str, load: Load, number: int) -> Sample | None:
                 only = wanted.get(name)

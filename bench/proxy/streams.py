@@ -15,6 +15,7 @@ __all__ = ["CLIENTS", "LEAVE_SECONDS", "Cancellation", "cancelled", "open_stream
 CLIENTS = 20
 LEAVE_SECONDS = 0.7
 _SETTLE_SECONDS = 0.6
+_ARRIVE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def open_stream_kib(native: Native, running: Running, load: Load = HOLD_OPEN) ->
 
 def cancelled(mock: Mock, port: int, *, stream: bool) -> Cancellation:
     """Let 20 clients leave during a stream, or before any answer, and count the upstream calls that end with them."""
-    body = request_body(stream=stream, wish="pace=50 chunks=200" if stream else "delay=4000")
+    body = request_body(stream=stream, wish="pace=50 chunks=600" if stream else "delay=30000")
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer sk-bench-0000000000\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -57,7 +58,7 @@ def cancelled(mock: Mock, port: int, *, stream: bool) -> Cancellation:
     try:
         for client in clients:
             client.sendall(head + body)
-        _wait(lambda: mock.stats()["active"] - before["active"] >= CLIENTS, 3.0)
+        _wait(lambda: mock.stats()["active"] - before["active"] >= CLIENTS, _ARRIVE_SECONDS)
         time.sleep(_SETTLE_SECONDS)
         running = mock.stats()["active"] - before["active"]
     finally:

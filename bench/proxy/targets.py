@@ -16,7 +16,7 @@ from typing import IO
 from bench.proxy import account, loads
 from bench.proxy.native import stopped
 
-__all__ = ["PROXY_CPU", "Running", "Site", "Target", "free_port", "launched", "nginx", "peers"]
+__all__ = ["PROXY_CPU", "Running", "Site", "StartError", "Target", "free_port", "launched", "nginx", "peers"]
 
 PROXY_CPU = 1
 _START_SECONDS = 90.0
@@ -46,6 +46,10 @@ http {{
   }}
 }}
 """
+
+
+class StartError(RuntimeError):
+    """A proxy did not start; the text ends with what it wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,8 @@ def launched(
         with stopped(process, seconds=10):
             try:
                 _wait_until_answering(port, process)
-            except RuntimeError as error:
-                raise RuntimeError(f"{error}\n{_tail(log)}") from None
+            except StartError as error:
+                raise StartError(f"{error}\n{_tail(log)}") from None
             account.pin(account.tree(process.pid), PROXY_CPU)
             yield Running(port, process.pid, own_process)
             if process.poll() is not None:
@@ -117,7 +121,7 @@ def launched(
 
 def _tail(log: IO[bytes]) -> str:
     log.seek(0)
-    return log.read().decode(errors="replace")[-4000:]
+    return log.read().decode(errors="replace")[-1500:]
 
 
 def _to_proxy_cpu() -> None:
@@ -126,14 +130,15 @@ def _to_proxy_cpu() -> None:
 
 
 def _wait_until_answering(port: int, process: subprocess.Popen[bytes]) -> None:
+    name = " ".join(str(part) for part in process.args) if isinstance(process.args, list) else str(process.args)
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args!r} ended with {process.returncode} at its start")
+            raise StartError(f"{name} ended with {process.returncode} at its start")
         if _answers(port):
             return
         time.sleep(0.05)
-    raise RuntimeError(f"{process.args!r} did not answer within {_START_SECONDS:.0f} s")
+    raise StartError(f"{name} did not answer within {_START_SECONDS:.0f} s")
 
 
 def _answers(port: int) -> bool:
@@ -218,7 +223,12 @@ def _litellm(command: str) -> Callable[[Site], AbstractContextManager[Running]]:
         model = f"{{model: openai/bench-1, api_base: 'http://127.0.0.1:{site.upstream}/v1', api_key: none}}"
         config.write_text(f"model_list:\n  - model_name: bench-1\n    litellm_params: {model}\n")
         arguments = ["--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
-        quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_TELEMETRY": "False"}
+        quiet = {
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_LOG": "ERROR",
+            # Its own switch for local use: it listens on the loopback only, and a key check would only add to its cost.
+            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+        }
         with launched([command, *arguments], port, environment=quiet) as running:
             yield running
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from middleware.admin.bodies import DeploymentBody, RunBody, RunDetail, VerdictBody
 from middleware.admin.errors import ApiError
+from middleware.admin.standings import known_standings
 from middleware.admin.state import AdminState
 from middleware.admin.verdict import verdict
 from middleware.records.benchmark import ItemResult, Run
@@ -25,7 +26,7 @@ def router(state: AdminState) -> APIRouter:
 
     @routes.get("/deployments", summary="Deployments as configured, with their verdicts")
     async def deployments() -> list[DeploymentBody]:
-        verdicts = [_verdict_body(state, standing) for standing in state.standings()]
+        verdicts = [_verdict_body(state, standing) for standing in known_standings(state)]
         return [
             DeploymentBody(
                 name=info.name,
@@ -41,7 +42,7 @@ def router(state: AdminState) -> APIRouter:
 
     @routes.get("/verdicts", summary="Is the model's EQ all right, per deployment and item set")
     async def verdicts() -> list[VerdictBody]:
-        return [_verdict_body(state, standing) for standing in state.standings()]
+        return [_verdict_body(state, standing) for standing in known_standings(state)]
 
     @routes.get("/runs", summary="Benchmark runs, newest first")
     async def runs(

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from middleware.admin.charts import EMOTIONS_WIDTH, Size, Theme, emotions_chart, emotions_height, score_chart
 from middleware.admin.errors import ApiError
 from middleware.admin.health import component_states
+from middleware.admin.standings import known_standings
 from middleware.admin.state import AdminState
 from middleware.admin.view import BANDS, PageModel, StatusReader
 from middleware.admin.words import FILTERS
@@ -58,7 +59,7 @@ class _Pages:
         async with self._loading:
             now = self._state.clock()
             if self._loaded is None or not 0 <= now - self._loaded.model.now < _FRESH_SECONDS:
-                standings = tuple(self._state.standings())
+                standings = known_standings(self._state)
                 self._loaded = _Loaded(await asyncio.to_thread(self._reader.read, standings, now))
             return self._loaded
 
@@ -87,7 +88,7 @@ def router(state: AdminState) -> APIRouter:
             model=loaded.model,
             benchmark=state.benchmark,
             components=component_states(state),
-            paused=state.paused(),
+            paused=state.paused() and state.benchmark.enabled and not state.benchmark.missing,
             version=metadata.version("eqwatch"),
             runs_shown=_RUNS_SHOWN,
             events_shown=_EVENTS_SHOWN,

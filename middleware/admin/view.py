@@ -6,9 +6,10 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from middleware.admin.api import item_points, run_score
+from middleware.admin.standings import explained
 from middleware.admin.state import AdminState, DeploymentInfo
 from middleware.admin.verdict import Verdict, verdict, worst
 from middleware.records.benchmark import ItemResult, Run
@@ -30,6 +31,7 @@ __all__ = [
 BANDS = (("absent", 0.0), ("low", 1.0), ("medium", 4.0), ("high", 7.0))
 """Bands of intensity for people: name and lower bound, on 0..10."""
 
+_FALLBACK = "default"
 _DAY_SECONDS = 86_400.0
 _RUNS = 120
 _PROBES = 5_000
@@ -167,7 +169,7 @@ def _verdicts(
     state: AdminState, standings: Sequence[Standing], lines: Sequence[RunLine], now: float
 ) -> tuple[Verdict, ...]:
     known = list(standings) or [_unmeasured(state, lines)]
-    found = [verdict(_with_reason(state, standing), now=now, interval=state.benchmark.interval) for standing in known]
+    found = [verdict(standing, now=now, interval=state.benchmark.interval) for standing in known]
     first = worst(found)
     return tuple(sorted(found, key=lambda one: one is not first))
 
@@ -176,7 +178,8 @@ def _unmeasured(state: AdminState, lines: Sequence[RunLine]) -> Standing:
     """What to say before any detector spoke."""
     latest = next((line for line in lines if line.score is not None), None)
     if latest is None:
-        return Standing(deployment="", item_set="", state="not_measured", model=state.benchmark.model or "")
+        nothing = Standing(deployment="", item_set="", state="not_measured", model=state.benchmark.model or "")
+        return explained(state, nothing)
     run = latest.run
     return Standing(
         deployment=run.deployment,
@@ -187,25 +190,6 @@ def _unmeasured(state: AdminState, lines: Sequence[RunLine]) -> Standing:
         score_points=latest.score,
         detail="There are scores, but no baseline to compare them with yet.",
     )
-
-
-def _with_reason(state: AdminState, standing: Standing) -> Standing:
-    """Say what to do next where nothing is measured and the detectors gave no reason."""
-    if standing.state != "not_measured" or standing.detail:
-        return standing
-    benchmark = state.benchmark
-    if benchmark.missing:
-        detail = f"No benchmark is configured: set {' and '.join(benchmark.missing)}, then restart."
-    elif not benchmark.enabled:
-        detail = "The benchmark is switched off: set [benchmark] enabled = true, then restart."
-    elif state.paused():
-        detail = "The benchmark is paused: POST /api/v1/benchmark/resume goes on with it."
-    else:
-        minutes = benchmark.interval.total_seconds() / 60
-        detail = (
-            f"The first batch has not finished. A batch of {benchmark.batch} items is due every {minutes:g} minutes."
-        )
-    return replace(standing, detail=detail)
 
 
 def _histories(
@@ -233,7 +217,11 @@ def _histories(
 
 
 def _emotions(infos: Sequence[DeploymentInfo], probes: Sequence[ProbeResult]) -> tuple[DeploymentEmotions, ...]:
-    return tuple(_deployment(info, [probe for probe in probes if probe.deployment == info.name]) for info in infos)
+    found = (_deployment(info, [probe for probe in probes if probe.deployment == info.name]) for info in infos)
+    # What no deployment matches counts as ``default``: worth a place only if it is all there is, or is probed.
+    return tuple(
+        one for one in found if one.info.name != _FALLBACK or one.outcomes or one.info.sampled or len(infos) == 1
+    )
 
 
 def _deployment(info: DeploymentInfo, probes: Sequence[ProbeResult]) -> DeploymentEmotions:

@@ -1,5 +1,7 @@
 """Turns what the benchmark knows into metrics. Missing is no sample, never zero."""
 
+from importlib.metadata import version
+
 from middleware.benchmark.outcomes import RunReport
 from middleware.benchmark.watch import Plan, Watch
 from middleware.metrics import Metrics
@@ -35,6 +37,7 @@ class BenchmarkExport:
             model=answered or plan.model,
             temperature=plan.protocol.temperature,
             prompt_hash=plan.item_set.sha256[:12],
+            seen_at=max((result.at for result in report.results), default=None),
         )
 
     def standing(self, watch: Watch) -> None:
@@ -50,6 +53,9 @@ class BenchmarkExport:
             metrics.bench_last_success_timestamp_seconds: standing.last_batch_at,
         }
         if watch.state.baseline is not None:
+            metrics.baseline_info.labels(**labels).info(
+                {"scoring_profile": plan.protocol.scoring_profile, "scorer_version": version("eqwatch")}
+            )
             values[metrics.bench_regression_active] = float(standing.state == "regressed")
             values[metrics.bench_change_active] = float(watch.state.change)
         if (reading := watch.reading) is not None:

@@ -81,7 +81,6 @@ class Metrics:
         self.bench_delta_points = make.gauge("bench_delta_points")
         self.bench_delta_points_lower = make.gauge("bench_delta_points_lower")
         self.bench_delta_points_upper = make.gauge("bench_delta_points_upper")
-        self.bench_reference_delta_points = make.gauge("bench_reference_delta_points")
         self.bench_regression_active = make.gauge("bench_regression_active")
         self.bench_change_active = make.gauge("bench_change_active")
         self.bench_regression_cusum_ratio = make.gauge("bench_regression_cusum_ratio")
@@ -111,24 +110,24 @@ class Metrics:
         return model if model in self._models else OTHER
 
     def set_target(
-        self, deployment: str, *, model: str, temperature: float, prompt_hash: str, changed_at: float | None = None
+        self, deployment: str, *, model: str, temperature: float, prompt_hash: str, seen_at: float | None = None
     ) -> bool:
         """Say which model is under test; True where it replaced another one.
 
         The old model's info series goes, and so do the deployment's scores and comparisons, which were about the old
-        model. What says that an incident is open stays: incidents are closed, not forgotten. changed_at: Unix seconds
-        of the change, where it is known.
+        model. What says that an incident is open stays: incidents are closed, not forgotten. seen_at: Unix seconds of
+        the answer; becomes the time of the change where this is one.
         """
         before = self._targets.get(deployment)
         self._targets[deployment] = model
         self.target_info.labels(deployment=deployment).info(
             {"model_version": self.model_label(model), "temperature": f"{temperature:g}", "prompt_hash": prompt_hash}
         )
-        if changed_at is not None:
-            self.target_changed_timestamp_seconds.labels(deployment=deployment).set(changed_at)
         replaced = before is not None and before != model
         if replaced:
             self._remove(deployment, lambda name: family(name).fresh_by != "" and not name.endswith("_active"))
+            if seen_at is not None:
+                self.target_changed_timestamp_seconds.labels(deployment=deployment).set(seen_at)
         return replaced
 
     def forget_deployment(self, deployment: str) -> None:

@@ -130,6 +130,13 @@ def test_a_paused_benchmark_is_said(serve):
     assert "POST /api/v1/benchmark/resume" in page_of(admin).text
 
 
+def test_what_no_deployment_matches_takes_no_place(serve):
+    """The fallback deployment is shown only if nothing else is, so that it does not ask for a purpose it can't have."""
+    fallback, shop = DeploymentInfo("default"), DeploymentInfo("shop", "marketing", None, ("Joy",), 0.1, True)
+    assert len(page_of(serve(deployments=(shop, fallback))).all("article")) == 1
+    assert len(page_of(serve(deployments=(fallback,))).all("article")) == 1
+
+
 def test_a_deployment_that_is_not_sampled_says_why(serve):
     """A missing purpose is named; a sampled deployment without traffic says how to send some."""
     infos = (

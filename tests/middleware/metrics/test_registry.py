@@ -45,10 +45,11 @@ def test_a_replaced_model_takes_its_series_along():
     _fill(metrics, "chat")
     _fill(metrics, "tutor")
     metrics.bench_regression_active.labels(deployment="chat", item_set="eqbench-v2").set(1)
-    assert not metrics.set_target("chat", model="one", temperature=0.01, prompt_hash="abc")
+    assert not metrics.set_target("chat", model="one", temperature=0.01, prompt_hash="abc", seen_at=1_600_000_000)
+    assert "eqwatch_target_changed" not in _scrape(registry)
     assert 'eqwatch_bench_score_points{deployment="chat"' in _scrape(registry)
 
-    assert metrics.set_target("chat", model="two", temperature=0.01, prompt_hash="abc", changed_at=1_700_000_000)
+    assert metrics.set_target("chat", model="two", temperature=0.01, prompt_hash="abc", seen_at=1_700_000_000)
 
     scrape = _scrape(registry)
     assert 'model_version="two"' in scrape

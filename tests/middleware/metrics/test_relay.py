@@ -5,7 +5,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from middleware.metrics import Metrics, RelayCollector, render
+from middleware.metrics import CATALOGUE, Metrics, RelayCollector, family, render
+from middleware.proxy.counters import Counters
 from middleware.records.exchange import RelayCounters, RelayHistogram, RelaySnapshot
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -104,3 +105,21 @@ def test_a_histogram_with_missing_counts_is_left_out():
     broken = ("event_loop_lag_seconds", [], [([], RelayHistogram([0.1, 1.0], [1], 0.1))])
     registry.register(RelayCollector(lambda: RelaySnapshot(1.0, [], [broken])))
     assert b"event_loop_lag" not in render(registry, "")[0]
+
+
+def test_the_relay_sends_what_the_catalogue_says():
+    """Each family of the real relay is in the catalogue with the same labels, and none of the catalogue is missing."""
+    counters = Counters(started_at=1_700_000_000.0)
+    cell = counters.cell("chat", "openai_chat")
+    counters.count(cell.codes, 200)
+    for table in ("cancellations", "failures", "refusals", "drops", "restarts", "observer_errors"):
+        counters.count(getattr(counters, table), "x")
+    snapshot = counters.snapshot()
+    sent = {one.name: tuple(one.labels) for one in snapshot.counters}
+    sent |= {name: tuple(labels) for name, labels, _ in snapshot.histograms}
+    assert {name: family(name).labels for name in sent} == sent
+    assert {entry.name for entry in CATALOGUE if entry.source != "control"} - set(sent) == {"relay_start_time_seconds"}
+    registry = CollectorRegistry()
+    registry.register(RelayCollector(lambda: snapshot))
+    text = render(registry, "")[0].decode()
+    assert [name for name in sent if f"# TYPE eqwatch_{name} " not in text] == []

@@ -1,7 +1,7 @@
 """The detector of one deployment and item set: batches of observations in, a reading out.
 
-It asks two questions: "worse?" (scores against the baseline) and "different?" (answers against the baseline). It holds no
-state, reads no clock and opens no incident; see incident.py for what follows from a reading.
+It asks two questions: "worse?" (scores against the baseline) and "different?" (answers against the baseline). It holds
+no state, reads no clock and opens no incident; see incident.py for what follows from a reading.
 """
 
 import math
@@ -46,8 +46,7 @@ class Reading:
     e_log10, change_e_log10: common logarithms of the evidence. delta_points: mean over the items seen since the last
     restart, each by its latest answer, with a 95 % interval; None until two items were seen. answer_change_ratio: share
     of those items whose latest answer is not the baseline's. balanced: every item of the baseline was seen.
-    drifting: the answers have been further
-    from the baseline than its own noise for the last few batches.
+    drifting: the answers have been further from the baseline than its own noise for the last few batches.
     """
 
     cusum: float
@@ -84,7 +83,6 @@ class Detector:
         self.config = config
         self._digest = baseline.digest
         self._index = {item_id: i for i, item_id in enumerate(baseline.item_ids)}
-        self._panel = Panel.of([baseline])
         if cusum_limits is None:
             cusum_limits = cusum.bootstrap_limits(
                 baseline,
@@ -94,6 +92,7 @@ class Detector:
                 alarms_per_year=config.false_alarms_per_year,
             ).tolist()
         self.cusum_limits = tuple(float(limit) for limit in cusum_limits)
+        self._panel = Panel.of([baseline], np.array([self.cusum_limits]))
 
     def start(self) -> DetectorState:
         """A state that remembers nothing."""

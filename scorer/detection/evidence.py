@@ -28,7 +28,8 @@ def grow(log_evidence: Floats, gains: Floats, weights: Floats, caps: Floats, sta
     """
     bets = np.minimum(stakes[:, None] * weights[..., None, :], caps[..., None, :])
     growth = np.log1p(bets * gains[..., None, :]).sum(axis=-1)
-    return np.clip(np.logaddexp(0.0, log_evidence) + growth, LOG_FLOOR, LOG_CEILING)
+    grown: Floats = np.clip(np.logaddexp(0.0, log_evidence) + growth, LOG_FLOOR, LOG_CEILING)
+    return grown
 
 
 def log10_evidence(log_evidence: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """The level condition: is the mean over items lower, or have only single items that came first changed?
 
-Residuals of single items add up before a pass is balanced, so a model that is as good but has other strengths would page
-without it. It looks at item means since the change began and allows for the items that have not come round yet.
+Residuals of single items add up before a pass is balanced, so a model that is as good but has other strengths would
+page without it. It looks at item means since the change began and allows for the items that have not come round yet.
 """
 
 import numpy as np

@@ -4,44 +4,64 @@ It turns a batch into new statistics and numbers. What they mean for an operator
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from scorer.baseline import Baseline
 from scorer.detection import cusum, evidence, level
-from scorer.detection.noise import inverse_weights, shrunk
+from scorer.detection.noise import distance_noise, score_noise
+
+__all__ = ["Panel", "PanelBatch", "PanelReading", "Statistics"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+
 TOLERANCE = 0.05
+"""What an item may fall before it is evidence, item units: half a point."""
 CHANGE_TOLERANCE = 0.05
-WIN_SD = 0.12
+"""What the squared distance from the usual answer may grow before it is evidence, squared steps of the 0..10 scale."""
+ONSET_ALLOWANCE = 0.12
+"""Taken off every distance by the CUSUM that dates a change, in SD of the distance."""
+CUSUM_CEILING = 10.0
+"""A CUSUM stops at this many limits, so that it does not take a month to come down."""
 _LARGEST_LOSS = 0.9
+_PERFECT = 10.0
 _STAKES = np.array(evidence.STAKES)
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
+    """What is remembered between batches, with a leading row axis.
+
+    onset: CUSUM of answer distances. falls, answers: [row, 2, item], sums of (baseline - score) and their number, since
+    onset left 0 and since the first score CUSUM left 0.
+    """
+
     cusums: Floats
     log_evidence: Floats
     log_change: Floats
     onset: Floats
-    fall_sums: Floats
-    fall_counts: Floats
+    falls: Floats
+    answers: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class PanelBatch:
-    items: npt.NDArray[np.int64]
+    """items: [row, answer] indices. scores: item units, nan = unreadable. distances: nan = not comparable."""
+
+    items: Indices
     scores: Floats
     distances: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class PanelReading:
-    cusums: Floats
+    """After a batch, [row]: CUSUMs over their limits, evidences as common logarithms, lower bound of the mean fall."""
+
+    cusum_ratios: Floats
     evidence_log10: Floats
     change_log10: Floats
     fall_lower: Floats
@@ -49,97 +69,117 @@ class PanelReading:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
+    """The frozen numbers of some baselines of equal size, [row, item], [row, 1] or [row], and what is done with them."""
+
+    limits: Floats
     means: Floats
     weights: Floats
-    caps: Floats
+    bias: Floats
     tolerances: Floats
+    caps: Floats
     distances: Floats
     distance_weights: Floats
-    distance_caps: Floats
     distance_tolerances: Floats
+    distance_caps: Floats
     onset_allowances: Floats
     noise_variance: Floats
     mean_variance: Floats
 
     @classmethod
-    def of(cls, baselines: Sequence[Baseline]) -> "Panel":
-        tol = np.array([[TOLERANCE + 2.0 * b.mean_variance**0.5] for b in baselines])
+    def of(cls, baselines: Sequence[Baseline], limits: Floats) -> "Panel":
+        """Stack baselines with their CUSUM limits, [row, allowance]."""
+        scores = [score_noise(b) for b in baselines]
+        answers = [distance_noise(b, CHANGE_TOLERANCE) for b in baselines]
         means = np.array([b.means for b in baselines])
-        rows = [_dist(b) for b in baselines]
-        mi, dw, dtol, oa = (np.array([r[j] for r in rows]) for j in range(4))
+        mean_variance = np.array([b.mean_variance for b in baselines])
+        bias = np.array([s.bias for s in scores])
+        tolerances = (TOLERANCE + 2.0 * np.sqrt(mean_variance) + bias)[:, None]
+        distances = np.array([a.means for a in answers])
+        distance_tolerances = np.array([[a.tolerance] for a in answers])
+        spread = np.array([[a.spread] for a in answers])
         return cls(
+            limits=limits,
             means=means,
-            weights=np.array([inverse_weights(b.item_variances, b.counts - 1.0, b.noise_variance) for b in baselines]),
-            caps=_LARGEST_LOSS / (10 - means + tol),
-            tolerances=tol,
-            distances=mi,
-            distance_weights=dw,
-            distance_tolerances=dtol[:, None],
-            distance_caps=_LARGEST_LOSS / (mi + dtol[:, None]),
-            onset_allowances=oa[:, None],
+            weights=np.array([s.weights for s in scores]),
+            bias=bias,
+            tolerances=tolerances,
+            caps=_LARGEST_LOSS / (_PERFECT - means + tolerances),
+            distances=distances,
+            distance_weights=np.array([a.weights for a in answers]),
+            distance_tolerances=distance_tolerances,
+            distance_caps=_LARGEST_LOSS / (distances + distance_tolerances),
+            onset_allowances=np.maximum(ONSET_ALLOWANCE * spread, distance_tolerances),
             noise_variance=np.array([b.noise_variance for b in baselines]),
-            mean_variance=np.array([b.mean_variance for b in baselines]),
+            mean_variance=mean_variance,
         )
 
     def start(self) -> Statistics:
+        """Statistics that remember nothing."""
         rows, items = self.means.shape
         empty = np.full((rows, len(_STAKES)), evidence.LOG_FLOOR)
-        return Statistics(
-            np.zeros((rows, len(cusum.ALLOWANCES))),
-            empty,
-            empty,
-            np.zeros(rows),
-            np.zeros((rows, items)),
-            np.zeros((rows, items)),
+        windows = np.zeros((rows, 2, items))
+        return Statistics(np.zeros_like(self.limits), empty, empty, np.zeros(rows), windows, windows)
+
+    def advance(self, statistics: Statistics, batch: PanelBatch) -> tuple[Statistics, PanelReading]:
+        """Take in one batch. An item may come twice in it."""
+        residuals = _at(self.means, batch.items) - np.minimum(batch.scores, _PERFECT)
+        readable = np.isfinite(residuals)
+        residuals = np.where(readable, residuals, 0.0)
+        weights = np.where(readable, _at(self.weights, batch.items), 0.0)
+        gains = np.where(readable, residuals - self.tolerances, 0.0)
+        excess = batch.distances - _at(self.distances, batch.items)
+        comparable = np.isfinite(excess)
+        excess = np.where(comparable, excess, 0.0)
+        distance_weights = np.where(comparable, _at(self.distance_weights, batch.items), 0.0)
+        cusums = cusum.step(statistics.cusums, residuals, weights, self.bias, CUSUM_CEILING * self.limits)
+        onset = statistics.onset + (distance_weights * excess - np.where(comparable, self.onset_allowances, 0.0)).sum(1)
+        onset = np.clip(onset, 0.0, None)
+        falls, answers = self._windows(
+            statistics, np.stack([onset, cusums[:, 0]], axis=1), batch.items, residuals, readable
         )
+        following = Statistics(
+            cusums=cusums,
+            log_evidence=evidence.grow(statistics.log_evidence, gains, weights, _at(self.caps, batch.items), _STAKES),
+            log_change=evidence.grow(
+                statistics.log_change,
+                np.where(comparable, excess - self.distance_tolerances, 0.0),
+                distance_weights,
+                _at(self.distance_caps, batch.items),
+                _STAKES,
+            ),
+            onset=onset,
+            falls=falls,
+            answers=answers,
+        )
+        return following, self.read(following)
 
-    def advance(self, s: Statistics, batch: PanelBatch) -> tuple[Statistics, PanelReading]:
-        res = _at(self.means, batch.items) - np.minimum(batch.scores, 10.0)
-        readable = np.isfinite(res)
-        res = np.where(readable, res, 0.0)
-        w = np.where(readable, _at(self.weights, batch.items), 0.0)
-        cus = cusum.step(s.cusums, res, w)
-        gains = np.where(readable, res - self.tolerances, 0.0)
-        le = evidence.grow(s.log_evidence, gains, w, _at(self.caps, batch.items), _STAKES)
-        dg = batch.distances - _at(self.distances, batch.items) - self.distance_tolerances
-        ok = np.isfinite(dg)
-        dg = np.where(ok, dg, 0.0)
-        dw = _at(self.distance_weights, batch.items)
-        lc = evidence.grow(s.log_change, dg, dw, _at(self.distance_caps, batch.items), _STAKES)
-        onset = np.maximum(0.0, s.onset + (dw * dg).sum(axis=1) - self.onset_allowances[:, 0] * ok.sum(axis=1))
-        fresh = (onset <= 0)[:, None]
-        sums = np.where(fresh, 0.0, s.fall_sums)
-        counts = np.where(fresh, 0.0, s.fall_counts)
-        taken = readable & ~fresh
-        rows = np.broadcast_to(np.arange(len(sums))[:, None], batch.items.shape)
-        np.add.at(sums, (rows, batch.items), np.where(taken, res, 0.0))
-        np.add.at(counts, (rows, batch.items), taken.astype(np.float64))
-        s = Statistics(cus, le, lc, onset, sums, counts)
-        return s, self.read(s)
-
-    def read(self, s: Statistics) -> PanelReading:
+    def read(self, statistics: Statistics) -> PanelReading:
+        """The numbers as they stand. The fall is counted from the onset of a change, else from that of the CUSUM."""
+        bounds = level.lower_bound(
+            statistics.falls, statistics.answers, self.noise_variance[:, None], self.mean_variance[:, None]
+        )
         return PanelReading(
-            s.cusums,
-            evidence.log10_evidence(s.log_evidence),
-            evidence.log10_evidence(s.log_change),
-            level.lower_bound(s.fall_sums, s.fall_counts, self.noise_variance, self.mean_variance),
+            cusum_ratios=(statistics.cusums / self.limits).max(axis=1),
+            evidence_log10=evidence.log10_evidence(statistics.log_evidence),
+            change_log10=evidence.log10_evidence(statistics.log_change),
+            fall_lower=np.where(statistics.onset > 0.0, bounds[:, 0], bounds[:, 1]),
         )
 
+    @staticmethod
+    def _windows(
+        statistics: Statistics, open_: Floats, items: Indices, residuals: Floats, readable: Bools
+    ) -> tuple[Floats, Floats]:
+        """Sums and counts per item since each window opened; open_: [row, window], at 0 the window is empty."""
+        kept = (open_ > 0.0)[:, :, None]
+        falls, answers = np.where(kept, statistics.falls, 0.0), np.where(kept, statistics.answers, 0.0)
+        taken = kept & readable[:, None, :]
+        rows = np.arange(len(items))[:, None, None]
+        windows = np.arange(2)[None, :, None]
+        np.add.at(falls, (rows, windows, items[:, None, :]), np.where(taken, residuals[:, None, :], 0.0))
+        np.add.at(answers, (rows, windows, items[:, None, :]), taken.astype(np.float64))
+        return falls, answers
 
-def _at(table: Floats, items: npt.NDArray[np.int64]) -> Floats:
-    return np.take_along_axis(table, items, axis=1)
 
-
-DIST_FLOOR = 0.02
-
-
-def _dist(b):
-    d = b.distances
-    k = np.isfinite(d).sum(axis=1)
-    mi = np.nanmean(d, axis=1)
-    var = np.nanvar(d, axis=1, ddof=1)
-    pooled = max(float((var * (k - 1)).sum() / (k - 1).sum()), DIST_FLOOR)
-    w = inverse_weights(var, k - 1.0, pooled)
-    tol = CHANGE_TOLERANCE + 2 * (pooled * (1 / k).sum()) ** 0.5 / len(d)
-    sd = np.sqrt((w**2 * shrunk(var, k - 1.0, pooled)).mean())
-    return mi, w, tol, max(0.0, WIN_SD * sd - tol)
+def _at(table: Floats, items: Indices) -> Floats:
+    values: Floats = np.take_along_axis(table, items, axis=1)
+    return values

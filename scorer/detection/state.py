@@ -12,14 +12,15 @@ from scorer.detection.panel import Statistics
 __all__ = ["DetectorState"]
 
 Floats = npt.NDArray[np.float64]
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorState:
     """Logarithms are natural and capped, sums in item units.
 
-    onset: the CUSUM of answer distances; while it is above 0, fall_sums and fall_counts hold what every item fell since.
+    onset: the CUSUM of answer distances. falls, answers: per item the sum of (baseline - score) and its number, first
+    since onset left 0, then since the first score CUSUM left 0.
     latest: baseline minus newest score of each item; same: whether its newest answer is the baseline's. Both are None
     for an item that was not asked since the last restart.
     """
@@ -29,8 +30,8 @@ class DetectorState:
     log_evidence: tuple[float, ...]
     log_change: tuple[float, ...]
     onset: float
-    fall_sums: tuple[float, ...]
-    fall_counts: tuple[int, ...]
+    falls: tuple[tuple[float, ...], ...]
+    answers: tuple[tuple[int, ...], ...]
     latest: tuple[float | None, ...]
     same: tuple[bool | None, ...]
 
@@ -45,8 +46,8 @@ class DetectorState:
             log_evidence=tuple(statistics.log_evidence[0].tolist()),
             log_change=tuple(statistics.log_change[0].tolist()),
             onset=float(statistics.onset[0]),
-            fall_sums=tuple(statistics.fall_sums[0].tolist()),
-            fall_counts=tuple(int(count) for count in statistics.fall_counts[0]),
+            falls=tuple(tuple(window.tolist()) for window in statistics.falls[0]),
+            answers=tuple(tuple(window.astype(np.int64).tolist()) for window in statistics.answers[0]),
             latest=tuple(latest),
             same=tuple(same),
         )
@@ -58,8 +59,8 @@ class DetectorState:
             log_evidence=_row(self.log_evidence),
             log_change=_row(self.log_change),
             onset=np.array([self.onset]),
-            fall_sums=_row(self.fall_sums),
-            fall_counts=_row(self.fall_counts),
+            falls=np.array([self.falls], dtype=np.float64),
+            answers=np.array([self.answers], dtype=np.float64),
         )
 
     def restarted(self, fresh: "DetectorState") -> "DetectorState":
@@ -68,17 +69,29 @@ class DetectorState:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        values = {name: getattr(self, name) for name in type(self).__dataclass_fields__}
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {"schema": _SCHEMA, **plain}
+        return {"schema": _SCHEMA, **{name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "DetectorState":
-        """The inverse of to_dict. ValueError: another schema."""
-        if data.get("schema") != _SCHEMA:
-            raise ValueError(f"detector state schema {data.get('schema')!r} is not {_SCHEMA}")
-        values = {name: data[name] for name in cls.__dataclass_fields__}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        """The inverse of to_dict. ValueError: another schema, or fields that are missing."""
+        missing = [name for name in cls.__dataclass_fields__ if name not in data]
+        if data.get("schema") != _SCHEMA or missing:
+            raise ValueError(f"not a detector state of schema {_SCHEMA}: {data.get('schema')!r}, without {missing}")
+        return cls(
+            baseline_digest=str(data["baseline_digest"]),
+            cusums=tuple(data["cusums"]),
+            log_evidence=tuple(data["log_evidence"]),
+            log_change=tuple(data["log_change"]),
+            onset=float(data["onset"]),
+            falls=tuple(tuple(window) for window in data["falls"]),
+            answers=tuple(tuple(window) for window in data["answers"]),
+            latest=tuple(data["latest"]),
+            same=tuple(data["same"]),
+        )
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _row(values: Sequence[float]) -> Floats:

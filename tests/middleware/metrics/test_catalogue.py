@@ -1,12 +1,15 @@
 """The catalogue agrees with itself, with the objects, and with Prometheus' own conventions."""
 
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+import middleware
 from middleware.metrics import CATALOGUE, Metrics, family, render
 from middleware.metrics.catalogue import GROUPS, LABELS
 
@@ -75,3 +78,14 @@ def test_promtool_finds_nothing_to_complain_about(full_registry):
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
     for entry in CATALOGUE:
         assert f"# TYPE {entry.full_name} " in body.decode()
+
+
+def test_every_family_is_fed():
+    """What is documented is exported: each of control's families is named where it is fed."""
+    root = Path(middleware.__file__).parent
+    sources = [path for path in root.rglob("*.py") if path.name not in {"catalogue.py", "metrics_doc.py"}]
+    calls = re.findall(
+        r"metrics\.(\w+)|self\.(\w+)\.labels|self\.(build_info)\.info", "".join(p.read_text() for p in sources)
+    )
+    fed = {name for groups in calls for name in groups if name}
+    assert {entry.name for entry in CATALOGUE if entry.source != "relay"} - fed == set()

@@ -83,7 +83,7 @@ def score_chart(history: ScoreHistory, theme: Theme, size: Size) -> bytes:
     times = [_at(line.run.finished_at, line.run.started_at) for line in history.lines]
     low, high = _range(history)
     first, last = min(times), max(times)
-    room = max((last - first) * 0.02, 60.0)
+    room = max((last - first) * 0.02, 1.0)
     series = _score_series(history, palette, times, (first - room, last + room), (low, high))
     chart = pygal.XY(
         **_common(palette, size, colors=tuple(color for _, _, color, _ in series)),
@@ -242,7 +242,18 @@ def _levels(low: float, high: float) -> list[float]:
 
 def _ticks(first: float, last: float, most: int) -> list[float]:
     """Round moments in UTC between the two, at most so many."""
-    steps = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, *(days * _DAY_SECONDS for days in (1, 2, 4, 7, 14)))
+    steps = (
+        10,
+        30,
+        60,
+        300,
+        900,
+        3600,
+        3 * 3600,
+        6 * 3600,
+        12 * 3600,
+        *(days * _DAY_SECONDS for days in (1, 2, 4, 7, 14)),
+    )
     span = max(last - first, 1.0)
     step = next((step for step in steps if span / step <= most), math.ceil(span / most / _DAY_SECONDS) * _DAY_SECONDS)
     start = math.ceil(first / step) * step
@@ -251,7 +262,8 @@ def _ticks(first: float, last: float, most: int) -> list[float]:
 
 def _tick_format(span: float) -> Callable[[float], str]:
     if span <= _DAY_SECONDS:
-        return lambda at: f"{datetime.fromtimestamp(at, UTC):%H:%M}"
+        clock = "%H:%M" if span >= 600 else "%H:%M:%S"
+        return lambda at: datetime.fromtimestamp(at, UTC).strftime(clock)
     form = "%d %b" if span > 3 * _DAY_SECONDS else "%d %b %H:%M"
     return lambda at: datetime.fromtimestamp(at, UTC).strftime(form).removeprefix("0")
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from urllib.parse import urlencode
 
 from middleware.admin.verdict import points, span
+from middleware.records.event import Event
 
 __all__ = ["FILTERS"]
 
@@ -61,6 +62,17 @@ def _event(kind: str) -> str:
     return _EVENTS.get(kind, kind.replace("_", " ").capitalize())
 
 
+def _figures(event: Event) -> str:
+    """What the event's details say in a line: the models, or the points; empty where they say neither."""
+    details = event.details
+    if details.get("from_model") or details.get("to_model"):
+        return f"{details.get('from_model') or '?'} → {details.get('to_model') or '?'}"
+    change, level = details.get("delta_points"), details.get("points")
+    if isinstance(change, int | float):
+        return f"{points(change)} points"
+    return f"{points(level, signed=False)} points" if isinstance(level, int | float) else ""
+
+
 def _outcome(name: str) -> str:
     return _OUTCOMES.get(name, name)
 
@@ -72,6 +84,7 @@ def _query(parameters: dict[str, str]) -> str:
 FILTERS: MappingProxyType[str, Callable[..., str]] = MappingProxyType(
     {
         "event": _event,
+        "figures": _figures,
         "iso": _iso,
         "moment": _moment,
         "outcome": _outcome,

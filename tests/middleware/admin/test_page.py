@@ -70,6 +70,7 @@ def test_everything_of_the_screen_is_there(filled):
         assert part in page.text
     assert "80%" in page.text
     assert "example-chat-large → example-chat-large-0612" in page.text
+    assert "\N{MINUS SIGN}9.1 points" in page.text
     links = {attributes["href"] for attributes in page.all("a")}
     assert {"/metrics", "/api/v1/verdicts", "/api/v1/runs", "/-/ready", "/api/v1/openapi.json"} <= links
     times = page.all("time")

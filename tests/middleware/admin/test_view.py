@@ -112,6 +112,7 @@ def test_ticks_are_round_and_few():
     assert _levels(55, 90) == [60.0, 70.0, 80.0, 90.0]
     assert _levels(-150, 100) == [-150.0, -100.0, -50.0, 0.0, 50.0, 100.0]
     assert _tick_format(3600.0)(NOW) == "16:13"
+    assert _tick_format(60.0)(0.0) == "00:00:00"
     assert _tick_format(3600.0)(0.0) == "00:00"
     assert _tick_format(2 * 86_400.0)(0.0) == "1 Jan 00:00"
     assert _tick_format(10 * 86_400.0)(NOW) == "12 Nov"

@@ -11,7 +11,7 @@ from middleware.records.event import Event
 __all__ = ["EventFeed", "Subscription", "TooManySubscribers"]
 
 
-class TooManySubscribers(Exception):  # noqa: N818 - a refusal, not a fault
+class TooManySubscribers(Exception):
     """The feed serves as many subscribers as it may."""
 
 

@@ -77,6 +77,7 @@ class Family:
 
 
 _BY_SET = ("deployment", "item_set")
+_BY_DIALECT = ("deployment", "dialect")
 _BATCH = "bench_last_success_timestamp_seconds"
 # Losses reach 0..300 points (100 - score); most models of use fall between 10 and 60.
 _LOSS_BUCKETS = (2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0, 150.0, 200.0, 300.0)
@@ -84,273 +85,263 @@ _INTENSITY_BUCKETS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
 _AGE_BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
 
-def _identity() -> tuple[Family, ...]:
-    group = "identity"
-    return (
-        Family("build_info", "info", group, "Version of eqwatch that runs.", "1", info=("version", "python")),
-        Family(
-            "target_info",
-            "info",
-            group,
-            "Model under test and how it is asked; replaced, never added to, when the model changes.",
-            "1",
-            ("deployment",),
-            info=("model_version", "temperature", "prompt_hash"),
-        ),
-        Family(
-            "target_changed_timestamp_seconds",
-            "gauge",
-            group,
-            "When the model under test was last seen to change, Unix seconds.",
-            "seconds",
-            ("deployment",),
-        ),
-        Family(
-            "baseline_info",
-            "info",
-            group,
-            "Baseline in force; absent while there is none.",
-            "1",
-            _BY_SET,
-            info=("scoring_profile", "scorer_version"),
-        ),
-    )
+def _kept(name: str, help_: str, unit: str) -> Family:
+    """A gauge that holds what the last batch said."""
+    return Family(name, "gauge", "benchmark", help_, unit, _BY_SET, fresh_by=_BATCH)
 
 
-def _traffic() -> tuple[Family, ...]:
-    group, by_dialect = "traffic", ("deployment", "dialect")
-    relay: MetricSource = "relay"
-    return (
-        Family(
-            "relay_start_time_seconds", "gauge", group, "When the relay started, Unix seconds.", "seconds", source=relay
-        ),
-        Family(
-            "requests_total",
-            "counter",
-            group,
-            "Requests that the relay finished, by answered status.",
-            "1",
-            ("deployment", "dialect", "code"),
-            relay,
-        ),
-        Family(
-            "time_to_first_byte_seconds",
-            "histogram",
-            group,
-            "From the request's first byte to the answer's first byte.",
-            "seconds",
-            by_dialect,
-            relay,
-        ),
-        Family(
-            "request_duration_seconds",
-            "histogram",
-            group,
-            "From the request's first byte to the answer's last byte.",
-            "seconds",
-            by_dialect,
-            relay,
-        ),
-        Family("inflight_requests", "gauge", group, "Requests being relayed now.", "1", (), relay),
-        Family("open_connections", "gauge", group, "Connections open now, by side.", "1", ("side",), relay),
-        Family(
-            "client_cancellations_total",
-            "counter",
-            group,
-            "Requests whose client left before the answer's end.",
-            "1",
-            ("deployment",),
-            relay,
-        ),
-        Family(
-            "transfer_bytes_total", "counter", group, "Body bytes relayed, by direction.", "bytes", ("type",), relay
-        ),
-        Family(
-            "upstream_failures_total",
-            "counter",
-            group,
-            "Requests that the upstream failed, by reason.",
-            "1",
-            ("reason",),
-            relay,
-        ),
-        Family(
-            "refusals_total",
-            "counter",
-            group,
-            "Requests that the relay refused by itself, by code.",
-            "1",
-            ("code",),
-            relay,
-        ),
-        Family(
-            "observer_errors_total",
-            "counter",
-            group,
-            "Failures of code that only watches traffic; contained, traffic is not affected.",
-            "1",
-            ("observer",),
-            relay,
-        ),
-        Family(
-            "proxy_overhead_seconds",
-            "histogram",
-            group,
-            "Time that the relay adds to a request: socket read to socket write, both directions, waiting excluded.",
-            "seconds",
-            (),
-            relay,
-        ),
-        Family(
-            "event_loop_lag_seconds",
-            "histogram",
-            group,
-            "How late the relay's event loop wakes up.",
-            "seconds",
-            (),
-            relay,
-        ),
-    )
+_IDENTITY: tuple[Family, ...] = (
+    Family("build_info", "info", "identity", "Version of eqwatch that runs.", "1", info=("version", "python")),
+    Family(
+        "target_info",
+        "info",
+        "identity",
+        "Model under test and how it is asked; replaced, never added to, when the model changes.",
+        "1",
+        ("deployment",),
+        info=("model_version", "temperature", "prompt_hash"),
+    ),
+    Family(
+        "target_changed_timestamp_seconds",
+        "gauge",
+        "identity",
+        "When the model under test was last seen to change, Unix seconds.",
+        "seconds",
+        ("deployment",),
+    ),
+    Family(
+        "baseline_info",
+        "info",
+        "identity",
+        "Baseline in force; absent while there is none.",
+        "1",
+        _BY_SET,
+        info=("scoring_profile", "scorer_version"),
+    ),
+)
 
+_TRAFFIC: tuple[Family, ...] = (
+    Family(
+        "relay_start_time_seconds",
+        "gauge",
+        "traffic",
+        "When the relay started, Unix seconds.",
+        "seconds",
+        source="relay",
+    ),
+    Family(
+        "requests_total",
+        "counter",
+        "traffic",
+        "Requests that the relay finished, by answered status.",
+        "1",
+        ("deployment", "dialect", "code"),
+        "relay",
+    ),
+    Family(
+        "time_to_first_byte_seconds",
+        "histogram",
+        "traffic",
+        "From the request's first byte to the answer's first byte.",
+        "seconds",
+        _BY_DIALECT,
+        "relay",
+    ),
+    Family(
+        "request_duration_seconds",
+        "histogram",
+        "traffic",
+        "From the request's first byte to the answer's last byte.",
+        "seconds",
+        _BY_DIALECT,
+        "relay",
+    ),
+    Family("inflight_requests", "gauge", "traffic", "Requests being relayed now.", "1", (), "relay"),
+    Family("open_connections", "gauge", "traffic", "Connections open now, by side.", "1", ("side",), "relay"),
+    Family(
+        "client_cancellations_total",
+        "counter",
+        "traffic",
+        "Requests whose client left before the answer's end.",
+        "1",
+        ("deployment",),
+        "relay",
+    ),
+    Family(
+        "transfer_bytes_total", "counter", "traffic", "Body bytes relayed, by direction.", "bytes", ("type",), "relay"
+    ),
+    Family(
+        "upstream_failures_total",
+        "counter",
+        "traffic",
+        "Requests that the upstream failed, by reason.",
+        "1",
+        ("reason",),
+        "relay",
+    ),
+    Family(
+        "refusals_total",
+        "counter",
+        "traffic",
+        "Requests that the relay refused by itself, by code.",
+        "1",
+        ("code",),
+        "relay",
+    ),
+    Family(
+        "observer_errors_total",
+        "counter",
+        "traffic",
+        "Failures of code that only watches traffic; contained, traffic is not affected.",
+        "1",
+        ("observer",),
+        "relay",
+    ),
+    Family(
+        "proxy_overhead_seconds",
+        "histogram",
+        "traffic",
+        "Time that the relay adds to a request: socket read to socket write, both directions, waiting excluded.",
+        "seconds",
+        (),
+        "relay",
+    ),
+    Family(
+        "event_loop_lag_seconds",
+        "histogram",
+        "traffic",
+        "How late the relay's event loop wakes up.",
+        "seconds",
+        (),
+        "relay",
+    ),
+)
 
-def _benchmark() -> tuple[Family, ...]:
-    group = "benchmark"
+_BENCHMARK: tuple[Family, ...] = (
+    Family(
+        "bench_item_loss_points",
+        "histogram",
+        "benchmark",
+        "Loss of each scored item: 100 minus its score in points, 0 is perfect.",
+        "points",
+        _BY_SET,
+        buckets=_LOSS_BUCKETS,
+    ),
+    _kept(
+        "bench_score_points",
+        "EQ score over the last round of items; 100 is perfect, may be negative.",
+        "points",
+    ),
+    _kept("bench_delta_points", "Estimated change of the EQ score to the baseline; negative is worse.", "points"),
+    _kept("bench_delta_points_lower", "Lower bound of bench_delta_points.", "points"),
+    _kept("bench_delta_points_upper", "Upper bound of bench_delta_points.", "points"),
+    _kept("bench_regression_active", "1 while an EQ regression is open as an incident, else 0.", "1"),
+    _kept("bench_change_active", "1 while a change of the answers is open as an incident, else 0.", "1"),
+    _kept("bench_regression_cusum_ratio", "Cumulative sum of lost points over its alarm limit.", "1"),
+    _kept("bench_regression_evidence_log10", "Base-10 logarithm of the evidence for a regression.", "1"),
+    _kept("bench_change_evidence_log10", "Base-10 logarithm of the evidence that answers changed.", "1"),
+    _kept("bench_answer_change_ratio", "Mean distance of answers to the baseline's over its expected value.", "1"),
+    Family(
+        "bench_items_total",
+        "counter",
+        "benchmark",
+        "Benchmark calls by outcome: scored, unparseable, refused, truncated, api_error, timeout.",
+        "1",
+        (*_BY_SET, "outcome"),
+    ),
+    Family(
+        _BATCH,
+        "gauge",
+        "benchmark",
+        "When a batch last finished, Unix seconds; restored from the store at start.",
+        "seconds",
+        _BY_SET,
+    ),
+    Family(
+        "bench_interval_seconds", "gauge", "benchmark", "Configured time between batches.", "seconds", ("deployment",)
+    ),
+)
 
-    def gauge(name: str, text: str, unit: str) -> Family:
-        return Family(name, "gauge", group, text, unit, _BY_SET, fresh_by=_BATCH)
+_PROBES: tuple[Family, ...] = (
+    Family(
+        "probe_conversations_total",
+        "counter",
+        "probes",
+        "Turns by outcome of their probes: scored (all), unparseable, refused, truncated, api_error, timeout; "
+        "or why they were not probed: undecodable, not_configured, not_sampled, queue_full, budget, error.",
+        "1",
+        ("deployment", "outcome"),
+    ),
+    Family(
+        "probe_intensity",
+        "histogram",
+        "probes",
+        "Intensity of an emotion of the user as judged, 0 to 10.",
+        "1",
+        ("deployment", "emotion"),
+        buckets=_INTENSITY_BUCKETS,
+    ),
+    Family(
+        "injection_flags_total",
+        "counter",
+        "probes",
+        "Probed turns whose user text looked like an attempt to steer the judge.",
+        "1",
+        ("deployment",),
+    ),
+    Family(
+        "awareness_reads_total",
+        "counter",
+        "probes",
+        "Reads of a conversation's emotions by the application, by outcome: found, not_found.",
+        "1",
+        ("outcome",),
+    ),
+    Family(
+        "awareness_age_seconds",
+        "histogram",
+        "probes",
+        "Age of the newest emotions when the application read them.",
+        "seconds",
+        ("deployment",),
+        buckets=_AGE_BUCKETS,
+    ),
+)
 
-    return (
-        Family(
-            "bench_item_loss_points",
-            "histogram",
-            group,
-            "Loss of each scored item: 100 minus its score in points, 0 is perfect.",
-            "points",
-            _BY_SET,
-            buckets=_LOSS_BUCKETS,
-        ),
-        gauge(
-            "bench_score_points",
-            "EQ score over the last round of items; 100 is perfect, may be negative.",
-            "points",
-        ),
-        gauge("bench_delta_points", "Estimated change of the EQ score to the baseline; negative is worse.", "points"),
-        gauge("bench_delta_points_lower", "Lower bound of bench_delta_points.", "points"),
-        gauge("bench_delta_points_upper", "Upper bound of bench_delta_points.", "points"),
-        gauge("bench_regression_active", "1 while an EQ regression is open as an incident, else 0.", "1"),
-        gauge("bench_change_active", "1 while a change of the answers is open as an incident, else 0.", "1"),
-        gauge("bench_regression_cusum_ratio", "Cumulative sum of lost points over its alarm limit.", "1"),
-        gauge("bench_regression_evidence_log10", "Base-10 logarithm of the evidence for a regression.", "1"),
-        gauge("bench_change_evidence_log10", "Base-10 logarithm of the evidence that answers changed.", "1"),
-        gauge("bench_answer_change_ratio", "Mean distance of answers to the baseline's over its expected value.", "1"),
-        Family(
-            "bench_items_total",
-            "counter",
-            group,
-            "Benchmark calls by outcome: scored, unparseable, refused, truncated, api_error, timeout.",
-            "1",
-            (*_BY_SET, "outcome"),
-        ),
-        Family(
-            _BATCH,
-            "gauge",
-            group,
-            "When a batch last finished, Unix seconds; restored from the store at start.",
-            "seconds",
-            _BY_SET,
-        ),
-        Family(
-            "bench_interval_seconds", "gauge", group, "Configured time between batches.", "seconds", ("deployment",)
-        ),
-    )
+_OPERATION: tuple[Family, ...] = (
+    Family(
+        "tokens_total",
+        "counter",
+        "operation",
+        "Tokens of the sidecar's own calls, by type: prompt, completion.",
+        "1",
+        ("purpose", "type"),
+    ),
+    Family("token_budget_limit", "gauge", "operation", "Configured cap on the sidecar's own tokens.", "1", ("window",)),
+    Family("token_budget_remaining", "gauge", "operation", "Tokens left under the cap.", "1", ("window",)),
+    Family("queue_depth", "gauge", "operation", "Pieces that wait in a bounded queue now.", "1", ("queue",)),
+    Family(
+        "dropped_total",
+        "counter",
+        "operation",
+        "Pieces that a bounded queue dropped, by reason. Traffic itself is never dropped.",
+        "1",
+        ("queue", "reason"),
+        "both",
+    ),
+    Family(
+        "worker_restarts_total",
+        "counter",
+        "operation",
+        "Restarts of a supervised worker after it failed.",
+        "1",
+        ("worker",),
+        "both",
+    ),
+    Family("store_errors_total", "counter", "operation", "Store operations that failed, by reason.", "1", ("reason",)),
+)
 
-
-def _probes() -> tuple[Family, ...]:
-    group = "probes"
-    return (
-        Family(
-            "probe_conversations_total",
-            "counter",
-            group,
-            "Turns by outcome of their probes: scored (all), unparseable, refused, truncated, api_error, timeout; "
-            "or why they were not probed: undecodable, not_configured, not_sampled, queue_full, budget, error.",
-            "1",
-            ("deployment", "outcome"),
-        ),
-        Family(
-            "probe_intensity",
-            "histogram",
-            group,
-            "Intensity of an emotion of the user as judged, 0 to 10.",
-            "1",
-            ("deployment", "emotion"),
-            buckets=_INTENSITY_BUCKETS,
-        ),
-        Family(
-            "injection_flags_total",
-            "counter",
-            group,
-            "Probed turns whose user text looked like an attempt to steer the judge.",
-            "1",
-            ("deployment",),
-        ),
-        Family(
-            "awareness_reads_total",
-            "counter",
-            group,
-            "Reads of a conversation's emotions by the application, by outcome: found, not_found.",
-            "1",
-            ("outcome",),
-        ),
-        Family(
-            "awareness_age_seconds",
-            "histogram",
-            group,
-            "Age of the newest emotions when the application read them.",
-            "seconds",
-            ("deployment",),
-            buckets=_AGE_BUCKETS,
-        ),
-    )
-
-
-def _operation() -> tuple[Family, ...]:
-    group = "operation"
-    return (
-        Family(
-            "tokens_total",
-            "counter",
-            group,
-            "Tokens of the sidecar's own calls, by type: prompt, completion.",
-            "1",
-            ("purpose", "type"),
-        ),
-        Family("token_budget_limit", "gauge", group, "Configured cap on the sidecar's own tokens.", "1", ("window",)),
-        Family("token_budget_remaining", "gauge", group, "Tokens left under the cap.", "1", ("window",)),
-        Family("queue_depth", "gauge", group, "Pieces that wait in a bounded queue now.", "1", ("queue",)),
-        Family(
-            "dropped_total",
-            "counter",
-            group,
-            "Pieces that a bounded queue dropped, by reason. Traffic itself is never dropped.",
-            "1",
-            ("queue", "reason"),
-            "both",
-        ),
-        Family(
-            "worker_restarts_total",
-            "counter",
-            group,
-            "Restarts of a supervised worker after it failed.",
-            "1",
-            ("worker",),
-            "both",
-        ),
-        Family("store_errors_total", "counter", group, "Store operations that failed, by reason.", "1", ("reason",)),
-    )
-
-
-CATALOGUE: tuple[Family, ...] = (*_identity(), *_traffic(), *_benchmark(), *_probes(), *_operation())
+CATALOGUE: tuple[Family, ...] = (*_IDENTITY, *_TRAFFIC, *_BENCHMARK, *_PROBES, *_OPERATION)
 _BY_NAME = {entry.name: entry for entry in CATALOGUE}
 
 

@@ -46,7 +46,9 @@ class UpstreamError(EqwatchError):
     retry_after_seconds: what the server asked for, or None.
     """
 
-    def __init__(self, reason: str, message: str, *, status: int | None = None, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, reason: str, message: str, *, status: int | None = None, retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.status = status

@@ -13,9 +13,7 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Check the configuration, show what it comes to, write an example file.")
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="Configuration file; default: eqwatch.toml.")
-]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file; default: eqwatch.toml.")]
 
 
 @app.command()

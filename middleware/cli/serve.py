@@ -42,9 +42,7 @@ def serve(
         overrides["data_dir"] = data_dir
     settings = load_settings(config, overrides)
     admin = settings.admin
-    Access.for_listener(
-        admin.listen, read_token=revealed(admin.token), operate_token=revealed(admin.operate_token)
-    )
+    Access.for_listener(admin.listen, read_token=revealed(admin.token), operate_token=revealed(admin.operate_token))
     relay = relay_config(settings, key_salt=conversation_salt(settings))
     _become_relay(
         {

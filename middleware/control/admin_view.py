@@ -17,6 +17,7 @@ from middleware.records.standing import Standing
 from middleware.settings import Settings
 from middleware.settings.secrets import revealed
 from middleware.store import Store
+from middleware.store.spool import Spool
 
 __all__ = ["admin_state"]
 
@@ -27,6 +28,7 @@ _REFRESH_SECONDS = 0.25
 def admin_state(
     settings: Settings,
     store: Store,
+    spool: Spool,
     metrics: Metrics,
     registry: CollectorRegistry,
     feed: EventFeed,
@@ -62,7 +64,7 @@ def admin_state(
         ),
         feed=feed,
         clock=clock,
-        readiness=lambda: {"relay": link.connected or "not connected", "store": probing.store_state},
+        readiness=lambda: {"relay": link.connected or "not connected", "store": spool.failing or True},
         workers=workers,
         deployments=_deployments(settings),
         benchmark=_benchmark(settings),

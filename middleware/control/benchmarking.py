@@ -173,7 +173,12 @@ class Benchmarking:
             watch.skip(slot)
             await self._save(watch)
             return
-        await self._conclude(watch, report, slot)
+        try:
+            await self._conclude(watch, report, slot)
+        except BaseException:
+            # Until it is saved, the store's state is the true one: forget what is half done in memory.
+            del self._watches[watch.plan.name]
+            raise
         await asyncio.to_thread(self._store.release_slot, fence, self._clock())
 
     async def _ask(self, watch: Watch, fence: Fence) -> RunReport | None:

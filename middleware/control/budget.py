@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from middleware.metrics import Metrics
 from middleware.store import Store
+from middleware.store.spool import Spool
 
 __all__ = ["TokenBudget"]
 
@@ -14,12 +16,22 @@ _TOKENS_PER_CALL = 700
 
 
 class TokenBudget:
-    """Owns the count of tokens of the current UTC day. tokens_per_day None means no cap."""
+    """Owns the count of tokens of the current UTC day. tokens_per_day None means no cap.
+
+    What was spent is written through the spool: while the store is away it is counted here, and caught up later.
+    """
 
     def __init__(
-        self, store: Store, metrics: Metrics, *, tokens_per_day: int | None, clock: Callable[[], float]
+        self,
+        store: Store,
+        spool: Spool,
+        metrics: Metrics,
+        *,
+        tokens_per_day: int | None,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._spool = spool
         self._metrics = metrics
         self._cap = tokens_per_day
         self._clock = clock
@@ -36,16 +48,19 @@ class TokenBudget:
         now = self._clock()
         for type_, tokens in (("prompt", prompt_tokens), ("completion", completion_tokens)):
             if tokens:
-                await asyncio.to_thread(self._store.add_tokens, purpose, type_, tokens, now)
+                self._spool.put(partial(self._store.add_tokens, purpose, type_, tokens, now))
                 self._metrics.tokens_total.labels(purpose=purpose, type=type_).inc(tokens)
                 self._used += tokens
-        await self._refresh()
+        self._show()
 
     async def _refresh(self) -> None:
         day = self._clock() // _DAY_SECONDS
         if day != self._day:
             self._used = await asyncio.to_thread(self._store.tokens_used, None, day * _DAY_SECONDS)
             self._day = day
+        self._show()
+
+    def _show(self) -> None:
         if self._cap is not None:
             self._metrics.token_budget_limit.labels(window="day").set(self._cap)
             self._metrics.token_budget_remaining.labels(window="day").set(max(0, self._cap - self._used))

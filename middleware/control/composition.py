@@ -35,6 +35,7 @@ from middleware.records.exchange import Exchange
 from middleware.settings import Settings
 from middleware.settings.secrets import conversation_salt, revealed
 from middleware.store import Store
+from middleware.store.spool import Spool
 from middleware.upstream import UpstreamClient, http_client
 
 __all__ = ["serve"]
@@ -43,6 +44,8 @@ _log = structlog.get_logger(__name__)
 _DEPLOYMENT = "default"
 _YEAR_SECONDS = 365.25 * 86_400
 _BENCHMARK_CONNECTIONS = 64
+_SPOOLED_WRITES = 10_000
+_DRAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Shared:
 
     settings: Settings
     store: Store
+    spool: Spool
     registry: CollectorRegistry
     metrics: Metrics
     feed: EventFeed
@@ -73,7 +77,7 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
         shared.registry.register(RelayCollector(lambda: link.snapshot))
         benchmarking = await _benchmarking(shared, stack)
         probing = await _probing(shared, stack, queue)
-        workers = [Worker("probe", probing.run)]
+        workers = [Worker("store", shared.spool.run), Worker("probe", probing.run)]
         if benchmarking is not None:
             await benchmarking.restore()
             workers.append(Worker("benchmark", benchmarking.run))
@@ -85,6 +89,7 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
         state = admin_state(
             settings,
             shared.store,
+            shared.spool,
             shared.metrics,
             shared.registry,
             shared.feed,
@@ -98,10 +103,12 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
         admin = AdminServer(create_app(state), settings.admin.listen, closing=shared.feed.close)
         workers.append(Worker("admin", admin.run))
         supervised.append(Supervisor(workers, count_restart=restarted, rng=random.Random()))  # noqa: S311 - jitter
-        return await _until_stopped(link.serve, supervised[0].run)
+        return await _until_stopped(link.serve, supervised[0].run, shared.spool)
 
 
-async def _until_stopped(relay: Callable[[], Awaitable[None]], workers: Callable[[], Awaitable[None]]) -> int:
+async def _until_stopped(
+    relay: Callable[[], Awaitable[None]], workers: Callable[[], Awaitable[None]], spool: Spool
+) -> int:
     """Everything, until the relay is gone (it ended, or it starts control anew) or a signal says so."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -118,6 +125,8 @@ async def _until_stopped(relay: Callable[[], Awaitable[None]], workers: Callable
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(until_relay_closes()), group.create_task(_awaited(workers))]
         await stop.wait()
+        if not await spool.drained(_DRAIN_SECONDS):
+            _log.error("results_not_saved", waiting=spool.depth, store=spool.failing)
         for task in tasks:
             task.cancel()
     return 0
@@ -138,10 +147,16 @@ async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
     models |= {deployment.model or "" for deployment in settings.deployments}
     metrics = Metrics(registry, models=models - {""})
     metrics.build_info.info({"version": version("eqwatch"), "python": platform.python_version()})
-    budget = TokenBudget(store, metrics, tokens_per_day=settings.budget.tokens_per_day, clock=time.time)
+    spool = Spool(
+        _SPOOLED_WRITES,
+        on_drop=lambda reason: metrics.dropped_total.labels(queue="store", reason=reason).inc(),
+        on_error=lambda reason: metrics.store_errors_total.labels(reason=reason).inc(),
+        on_depth=metrics.queue_depth.labels(queue="store").set,
+    )
+    budget = TokenBudget(store, spool, metrics, tokens_per_day=settings.budget.tokens_per_day, clock=time.time)
     dropped = metrics.dropped_total.labels(queue="events", reason="slow_subscriber")
     feed = EventFeed(count_drop=dropped.inc)
-    return Shared(settings, store, registry, metrics, feed, budget, time.time)
+    return Shared(settings, store, spool, registry, metrics, feed, budget, time.time)
 
 
 async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking | None:
@@ -199,6 +214,7 @@ async def _probing(shared: Shared, stack: AsyncExitStack, queue: asyncio.Queue[E
         queue=queue,
         client=await _client(shared.settings, stack, timeout_seconds=probe.timeout_seconds),
         store=shared.store,
+        spool=shared.spool,
         metrics=shared.metrics,
         budget=shared.budget,
         salt=await asyncio.to_thread(conversation_salt, shared.settings),

@@ -1,7 +1,8 @@
-"""Probing as a worker: the pipeline, its judge and the spool in front of the store, made from the settings."""
+"""Probing as a worker: the pipeline and its judge, made from the settings."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
@@ -15,17 +16,15 @@ from middleware.settings import Settings
 from middleware.store import Store
 from middleware.store.spool import Spool
 from middleware.traffic.conversation import ConversationTracker
-from middleware.traffic.hashing import conversation_id
+from middleware.traffic.hashing import conversation_keys
 from middleware.traffic.intake import Intake, IntakeRule
 from middleware.upstream import UpstreamClient
 
 __all__ = ["Probing"]
 
-_SPOOLED_WRITES = 10_000
-
 
 class Probing:
-    """Owns the tracker of conversations and the writes that wait for the store."""
+    """Owns the tracker of conversations."""
 
     def __init__(
         self,
@@ -34,6 +33,7 @@ class Probing:
         queue: asyncio.Queue[Exchange],
         client: UpstreamClient,
         store: Store,
+        spool: Spool,
         metrics: Metrics,
         budget: TokenBudget,
         salt: bytes,
@@ -41,15 +41,9 @@ class Probing:
     ) -> None:
         self._salt = salt
         self._tracker = ConversationTracker(salt)
-        self._spool = Spool(
-            _SPOOLED_WRITES,
-            on_drop=lambda reason: metrics.dropped_total.labels(queue="store", reason=reason).inc(),
-            on_error=lambda reason: metrics.store_errors_total.labels(reason=reason).inc(),
-            on_depth=metrics.queue_depth.labels(queue="store").set,
-        )
 
         def save(result: ProbeResult) -> None:
-            self._spool.put(lambda: store.save_probe(result))
+            spool.put(partial(store.save_probe, result))
 
         probe = settings.probe
         worker = ProbeWorker(
@@ -77,20 +71,13 @@ class Probing:
             waiting=probe.queue,
         )
 
-    @property
-    def store_state(self) -> bool | str:
-        """True where the last write went through, else why not."""
-        return self._spool.failing or True
-
     async def run(self) -> None:
-        """Probe and write until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._spool.run(), name="spool")
-            group.create_task(self._pipeline.run(), name="pipeline")
+        """Probe until cancelled."""
+        await self._pipeline.run()
 
     def conversation_keys(self, given: str) -> Sequence[str]:
         """What the store may call a conversation: the salted id of a header's value, or an id from `lookup`."""
-        return (conversation_id(self._salt, given), given)
+        return conversation_keys(self._salt, given)
 
     def lookup(self, messages: list[dict[str, Any]]) -> str | None:
         """The id of the newest conversation with these messages, or None."""

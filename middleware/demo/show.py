@@ -100,9 +100,10 @@ class Demo:
         self._step(3, "Conversations of three deployments through the proxy, probed")
         self._say("scripted: what the users say (examples/conversations). real: the SDK, the proxy, every answer.")
         played: list[PlayedTurn] = []
-        for deployment in DEPLOYMENTS:
+        for number, deployment in enumerate(DEPLOYMENTS):
             scripted = data.conversations(deployment)
-            for conversation in scripted if every else scripted[:2]:
+            # One of each kind: the first of a deployment is streamed, the second is not.
+            for conversation in scripted[:2] if every else scripted[number % 2 : number % 2 + 1]:
                 self._say(
                     f"[bold]{deployment}[/]: {conversation.title} ({'streamed' if conversation.stream else 'whole'})"
                 )
@@ -151,7 +152,7 @@ class Demo:
         return _rose(before, after), sidecar
 
     def _show_moment(self, moment: Moment) -> None:
-        ratio = "" if moment.ratio is None else f"{moment.ratio:5.2f} [red]{'█' * min(40, round(moment.ratio * 10))}[/]"
+        ratio = "" if moment.ratio is None else f"{moment.ratio:5.2f} [red]{'█' * min(30, round(moment.ratio * 10))}[/]"
         score = "" if moment.score is None else f"score {moment.score:5.1f}"
         self._console.print(f"  {moment.state:14} {score:12} regression metric {ratio}", highlight=False)
 
@@ -207,8 +208,8 @@ _UPGRADE = f"""
 [benchmark]
 model = "{_SCRIPTED_NAME}"
 items = ["bundled"]
-batch = 24
-interval = "1s"
+batch = 6
+interval = "500ms"
 commissioning_passes = 5
 concurrency = 8
 """

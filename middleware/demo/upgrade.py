@@ -25,6 +25,11 @@ class Moment:
     delta: float | None
     ratio: float | None
 
+    @property
+    def seen(self) -> tuple[str, float | None, float | None]:
+        """What tells this moment from another one."""
+        return self.state, self.score, self.ratio
+
 
 def switch_models(upstream: str) -> None:
     """Let the second recording answer from now on, behind the same name."""
@@ -41,7 +46,7 @@ def watch_upgrade(
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         moment = _moment(admin)
-        if moment is not None and (not moments or moment != moments[-1]):
+        if moment is not None and (not moments or moment.seen != moments[-1].seen):
             moments.append(moment)
             told(moment)
             if reached(moment):

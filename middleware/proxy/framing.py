@@ -70,7 +70,7 @@ class _Framer:
         """Feed a piece of a chunked message; the number of bytes that belong to it. Raises one of FramingError."""
         at = 0
         if data[0] in _LINE_ENDS:  # the end of the message may straddle two reads
-            while at < min(len(data), len(_END) - 1) and data[at] in _LINE_ENDS:
+            while at < min(len(data), len(_END)) and data[at] in _LINE_ENDS:
                 self.feed(data[at : at + 1])
                 at += 1
                 if self._callbacks.done:

@@ -46,7 +46,7 @@ def _show(*, once: bool) -> int:
         steps = {"benchmark": show.benchmark(), "conversations": show.conversations(sidecar, every=not once)}
         steps["upgrade"], upgraded = show.upgrade()
         console.rule("[bold]5. Look for yourself", align="left")
-        console.print(addresses([("real model", sidecar), ("scripted upgrade", upgraded)]))
+        console.print(addresses([("real model", sidecar), ("scripted upgrade", upgraded)]), highlight=False)
         for name, passed in steps.items():
             console.print(f"{name}: {'[green]shown[/]' if passed else '[bold red]not shown[/]'}", highlight=False)
         if not once:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from middleware.demo import data
 from middleware.demo.admin_client import AdminClient
@@ -54,30 +53,30 @@ class Demo:
         command = [sys.executable, "-P", "-m", "middleware.demo.model_server"]
         self.model_url = self._child("model-server", command).ready(_READY_SECONDS)[0]
         self._say(f"real: llama.cpp with {MODEL_NAME}, 135 million parameters, on {self.model_url}")
-        sidecar = self.serve("sidecar", self.model_url, _PROBES)
+        sidecar = self.serve("sidecar", self.model_url, _PROBES, ports=(_DATA_PORT, _ADMIN_PORT))
         self._say(
             f"real: eqwatch serve --upstream {self.model_url}, data on {sidecar.data}, admin on {sidecar.admin.url}"
         )
         return sidecar
 
-    def serve(self, name: str, upstream: str, config: str) -> Sidecar:
-        """Start a sidecar with this configuration file, on the usual ports where they are free."""
+    def serve(self, name: str, upstream: str, config: str, *, ports: tuple[int, int]) -> Sidecar:
+        """Start a sidecar with this configuration file, on these ports (data, admin) where they are free."""
         folder = self._folder / name
         folder.mkdir()
         (folder / "eqwatch.toml").write_text(config, encoding="utf-8")
-        ports = free_port(_DATA_PORT), free_port(_ADMIN_PORT)
-        for chosen, usual in zip(ports, (_DATA_PORT, _ADMIN_PORT), strict=True):
-            if chosen != usual:
-                self._say(f"port {usual} is taken: using {chosen}")
+        chosen = free_port(ports[0]), free_port(ports[1])
+        for got, wanted in zip(chosen, ports, strict=True):
+            if wanted not in {0, got}:
+                self._say(f"port {wanted} is taken: using {got}")
         command = eqwatch_command(
             *("serve", "--upstream", upstream, "--data-dir", str(folder / "data")),
             *("--config", str(folder / "eqwatch.toml")),
-            *("--listen", f"127.0.0.1:{ports[0]}", "--admin-listen", f"127.0.0.1:{ports[1]}"),
+            *("--listen", f"127.0.0.1:{chosen[0]}", "--admin-listen", f"127.0.0.1:{chosen[1]}"),
         )
         # A local model wants no key; that one is set says that the operator agrees to calls of eqwatch's own.
         child = self._child(name, command, EQWATCH_UPSTREAM_API_KEY="demo-operator-key")
         host, port = child.ready(_READY_SECONDS)
-        admin = AdminClient(f"http://127.0.0.1:{ports[1]}")
+        admin = AdminClient(f"http://127.0.0.1:{chosen[1]}")
         admin.wait_until_healthy(_READY_SECONDS)
         return Sidecar(f"http://{host}:{port}", admin)
 
@@ -136,7 +135,7 @@ class Demo:
         self._say(
             "scripted: both models (their answers come from files). real: benchmark, baseline, detection, metrics."
         )
-        sidecar = self.serve("upgrade", upstream, _UPGRADE)
+        sidecar = self.serve("upgrade", upstream, _UPGRADE, ports=(0, 0))
         self._say("a baseline is made: five passes over the bundled items")
         before = watch_upgrade(
             sidecar.admin,
@@ -167,14 +166,17 @@ class Demo:
         self._console.print(text, highlight=False)
 
 
-def addresses(sidecars: Sequence[tuple[str, Sidecar]]) -> Table:
-    """Where to look now."""
-    table = Table(title="Look for yourself", title_justify="left")
-    for column in ("sidecar", "status page", "metrics", "SDK base URL"):
-        table.add_column(column, overflow="fold")
+def addresses(sidecars: Sequence[tuple[str, Sidecar]]) -> str:
+    """Where to look now, one line each: addresses have to stay whole to be clicked."""
+    lines = []
     for name, sidecar in sidecars:
-        table.add_row(name, f"{sidecar.admin.url}/", f"{sidecar.admin.url}/metrics", f"{sidecar.data}/v1")
-    return table
+        lines += [
+            f"[bold]{name}[/]",
+            f"  status page   {sidecar.admin.url}/",
+            f"  metrics       {sidecar.admin.url}/metrics",
+            f"  SDK base URL  {sidecar.data}/v1",
+        ]
+    return "\n".join(lines)
 
 
 def _saved_outcomes(folder: Path) -> int:

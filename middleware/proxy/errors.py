@@ -42,7 +42,7 @@ class Refusal(Enum):
         return self.name.lower()
 
 
-class Refused(Exception):  # noqa: N818 - a verdict of the pure rules, not a fault of the program
+class Refused(Exception):
     """A request or an answer that must not pass."""
 
     def __init__(self, refusal: Refusal) -> None:

@@ -105,7 +105,7 @@ class Tap:
     def keep_request(self, recording: Recording, data: bytes) -> None:
         """Keep a reference to a piece of the request's body."""
         recording.request_bytes += len(data)
-        if recording.request_bytes > self._body_bytes:
+        if recording.request_truncated or recording.request_bytes > self._body_bytes or self._kept >= self._total_bytes:
             recording.request_truncated = True
         else:
             recording.request.append(data)
@@ -114,7 +114,7 @@ class Tap:
     def keep_response(self, recording: Recording, data: bytes) -> None:
         """Keep a reference to a piece of the answer's body as it came over the wire."""
         recording.response_bytes += len(data)
-        if recording.response_bytes > self._body_bytes:
+        if recording.response_truncated or recording.response_bytes > self._body_bytes or self._kept >= self._total_bytes:
             recording.response_truncated = True
         else:
             recording.response.append(data)

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -206,25 +208,35 @@ def test_tls_to_the_upstream(kit, tmp_path, changes, reason):
         "server_name": "up.example",
     } | changes
 
-    async def handle(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
     async def main():
-        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=settings)
-        port = server.sockets[0].getsockname()[1]
-        async with kit.rig(kit.answering(OK), target=target | {"port": port}) as rig:
+        async with kit.rig(kit.answering(OK), target=target) as rig:
             reader, writer = await rig.open()
             writer.write(GET)
-            answer = await asyncio.wait_for(reader.readuntil(b"}}" if reason else b"0\r\n\r\n"), 10)
+            answer = await asyncio.wait_for(reader.readuntil(b"}}" if reason else b"ok"), 10)
             assert answer.startswith(b"HTTP/1.1 502" if reason else b"HTTP/1.1 200")
             assert rig.total("upstream_failures_total") == ({(reason,): 1} if reason else {})
             writer.close()
-        server.close()
 
-    kit.run(main())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        target["port"] = listener.getsockname()[1]
+        upstream = threading.Thread(target=answer_over_tls, args=(listener, settings), daemon=True)
+        upstream.start()
+        kit.run(main())
+        upstream.join(10)
+
+
+def answer_over_tls(listener: socket.socket, settings: ssl.SSLContext) -> None:
+    """One connection, in a thread of its own: a server on the relay's loop would share its TLS machinery."""
+    connection, _ = listener.accept()
+    with connection:
+        try:
+            secure = settings.wrap_socket(connection, server_side=True)
+        except (ssl.SSLError, ConnectionError):
+            return
+        with secure:
+            while not secure.recv(65536).endswith(b"\r\n\r\n"):
+                pass
+            secure.sendall(OK)
 
 
 def test_unusable_tls_files_are_a_configuration_error(tmp_path):

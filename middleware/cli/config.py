@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from middleware.control.plans import benchmark_plans
 from middleware.settings import load_settings
 from middleware.settings.document import example_file, settings_table
 
@@ -22,7 +23,7 @@ def check(config: ConfigFile = None) -> None:
 
     Example: eqwatch config check --config eqwatch.toml
     """
-    load_settings(config)
+    benchmark_plans(load_settings(config))
     typer.echo("configuration is valid")
 
 

@@ -10,7 +10,10 @@ import msgspec
 import typer
 
 from middleware.admin.access import Access
-from middleware.settings import load_settings, relay_config
+from middleware.control.admin_server import bound
+from middleware.control.plans import benchmark_configured, benchmark_plans
+from middleware.errors import ConfigurationError
+from middleware.settings import Settings, load_settings, relay_config
 from middleware.settings.secrets import conversation_salt, dump_settings, revealed
 
 __all__ = ["serve"]
@@ -41,9 +44,9 @@ def serve(
     if data_dir:
         overrides["data_dir"] = data_dir
     settings = load_settings(config, overrides)
-    admin = settings.admin
-    Access.for_listener(admin.listen, read_token=revealed(admin.token), operate_token=revealed(admin.operate_token))
     relay = relay_config(settings, key_salt=conversation_salt(settings))
+    _check(settings)
+    typer.echo(f"eqwatch: admin on {settings.admin.listen}, logs below; Ctrl-C ends it", err=True)
     _become_relay(
         {
             **msgspec.to_builtins(relay),
@@ -51,6 +54,20 @@ def serve(
             "control_stdin": dump_settings(settings),
         }
     )
+
+
+def _check(settings: Settings) -> None:
+    """What control would trip over later is said now, before anything listens."""
+    admin = settings.admin
+    Access.for_listener(admin.listen, read_token=revealed(admin.token), operate_token=revealed(admin.operate_token))
+    if benchmark_configured(settings):
+        benchmark_plans(settings)
+    try:
+        bound(admin.listen).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"admin.listen {admin.listen!r} can't be used ({os.strerror(error.errno or 0)}): pass --admin-listen HOST:PORT"
+        ) from error
 
 
 def _become_relay(configuration: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-__all__ = ["AdminServer"]
+__all__ = ["AdminServer", "bound"]
 
 _DRAIN_SECONDS = 3
 
@@ -38,7 +38,7 @@ class AdminServer:
     async def run(self) -> None:
         """Serve until cancelled; open streams are ended first."""
         server = _Server(self._config)
-        with _bound(self._listen) as listener:
+        with bound(self._listen) as listener:
             async with asyncio.TaskGroup() as group:
                 serving = group.create_task(server.serve(sockets=[listener]))
                 try:
@@ -50,7 +50,7 @@ class AdminServer:
                     raise
 
 
-def _bound(listen: str) -> socket.socket:
+def bound(listen: str) -> socket.socket:
     """The listening socket; raises OSError naming the address. uvicorn itself would end the process instead."""
     if listen.startswith("unix:"):
         path = Path(listen.removeprefix("unix:"))

@@ -10,6 +10,7 @@ from middleware.admin.feed import EventFeed
 from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade
 from middleware.control.benchmarking import Benchmarking
 from middleware.control.link import RelayLink
+from middleware.control.plans import DEFAULT_DEPLOYMENT
 from middleware.control.probing import Probing
 from middleware.metrics import Metrics
 from middleware.records.event import Event
@@ -21,7 +22,6 @@ from middleware.store.spool import Spool
 
 __all__ = ["admin_state"]
 
-DEFAULT_DEPLOYMENT = "default"
 _REFRESH_SECONDS = 0.25
 
 

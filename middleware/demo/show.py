@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from middleware.demo import data
 from middleware.demo.admin_client import AdminClient
@@ -115,8 +116,11 @@ class Demo:
     def _show_turn(self, turn: PlayedTurn) -> None:
         answer = " ".join(turn.reply.split())
         kind = f"{turn.chunks} chunks" if turn.chunks else "one piece"
-        self._console.print(f"  [cyan]user [/] {turn.user[:96]}", markup=True, highlight=False, soft_wrap=False)
-        self._console.print(f"  [green]model[/] {answer[:96]} [dim]({kind})[/]", highlight=False)
+        for line in (
+            f"  [cyan]user [/] {escape(turn.user)}",
+            f"  [green]model[/] [dim]({kind})[/] {escape(answer)}",
+        ):
+            self._console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
 
     def _enough(self, table: ProbeTable) -> bool:
         share = table.scored_share

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 ALLOWANCES = (0.1, 0.25)
 """Taken off every residual, item units. The first waits for falls of about 2 points, the second for 5 and more."""
-LIMIT_FACTOR = 1.5
+LIMIT_FACTOR = 1.75
 """Margin above the bootstrapped limits, for what commissioning did not show."""
 DAY_SD = 0.03
 """Days may differ by this SD without being a regression, item units (0.3 points)."""

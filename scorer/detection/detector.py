@@ -152,7 +152,7 @@ class Detector:
             suspected=suspected,
             regression=suspected and lower and ratios[nearest] >= 1.0,
             change=change >= threshold,
-            drifting=state.onset > 0.0,
+            drifting=state.onsets[0] > 0.0,
             balanced=None not in state.latest,
             used=used,
             skipped=skipped,

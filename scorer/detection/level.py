@@ -4,16 +4,24 @@ Residuals of single items add up before a pass is balanced, so a model that is a
 page without it. It looks at item means since the change began and allows for the items that have not come round yet.
 """
 
+from functools import lru_cache
+from statistics import NormalDist
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MIN_DISTINCT", "SIGMAS", "TOLERANCE", "lower_bound", "mean_fall"]
+from scorer.intervals import student_t
+
+__all__ = ["MIN_DISTINCT", "TOLERANCE", "lower_bound", "mean_fall"]
 
 Floats = npt.NDArray[np.float64]
 
 MIN_DISTINCT = 24
 """Distinct items below which nothing is concluded (all of them where the set is smaller)."""
-SIGMAS = 2.5
+ITEM_SIGMAS = 3.0
+"""How far the items that came round so far may misrepresent the others."""
+NOISE_SIGMAS = 1.64
+"""How far noise may deceive; the CUSUM and the evidence already guard against it."""
 TOLERANCE = 0.05
 """The fall that the lower bound has to exceed, item units: half a point."""
 
@@ -39,9 +47,15 @@ def lower_bound(sums: Floats, counts: Floats, noise_variance: Floats, baseline_v
     n = counts.shape[-1]
     mean, variance, m = mean_fall(sums, counts)
     enough = m >= min(MIN_DISTINCT, n)
-    m = np.maximum(m, 2.0)
     variance = np.where(enough, variance, 0.0)
-    answers = np.maximum(counts.sum(axis=-1), 1.0)
-    spread = variance * (1.0 - m / n) / m + noise_variance / answers + baseline_variance
-    bound: Floats = np.where(enough, mean - SIGMAS * np.sqrt(spread), -np.inf)
+    unseen = _item_sigmas(n)[m.astype(np.int64)] ** 2 * variance * (1.0 - m / n) / np.maximum(m, 1.0)
+    noise = NOISE_SIGMAS**2 * (noise_variance / np.maximum(counts.sum(axis=-1), 1.0) + baseline_variance)
+    bound: Floats = np.where(enough, mean - np.sqrt(unseen + noise), -np.inf)
     return bound
+
+
+@lru_cache(maxsize=16)
+def _item_sigmas(n: int) -> Floats:
+    """ITEM_SIGMAS for m = 0..n items seen, as quantiles of Student's t, since few items show their variance badly."""
+    probability = NormalDist().cdf(ITEM_SIGMAS)
+    return np.array([student_t(probability, max(m - 1.0, 1.0)) for m in range(n + 1)])

@@ -13,7 +13,7 @@ from scorer.baseline import Baseline
 from scorer.detection import cusum, evidence, level
 from scorer.detection.noise import distance_noise, score_noise
 
-__all__ = ["Panel", "PanelBatch", "PanelReading", "Statistics"]
+__all__ = ["Panel", "PanelAlarms", "PanelBatch", "PanelReading", "Statistics", "alarms"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -23,10 +23,15 @@ TOLERANCE = 0.05
 """What an item may fall before it is evidence, item units: half a point."""
 CHANGE_TOLERANCE = 0.05
 """What the squared distance from the usual answer may grow before it is evidence, squared steps of the 0..10 scale."""
-ONSET_ALLOWANCE = 0.12
-"""Taken off every distance by the CUSUM that dates a change, in SD of the distance."""
+ONSET_ALLOWANCES = (0.12, 0.5)
+"""Taken off every distance by the CUSUMs that date a change, in SD of the distance.
+
+The first one dates small changes but lingers above 0 by chance; the second one dates a swap of the whole model sharply.
+"""
 CUSUM_CEILING = 10.0
 """A CUSUM stops at this many limits, so that it does not take a month to come down."""
+SUSPICION = -np.log10(20.0)
+"""The part of the full evidence that suspicion and the joint rule ask for, a twentieth."""
 _LARGEST_LOSS = 0.9
 _PERFECT = 10.0
 _STAKES = np.array(evidence.STAKES)
@@ -36,14 +41,14 @@ _STAKES = np.array(evidence.STAKES)
 class Statistics:
     """What is remembered between batches, with a leading row axis.
 
-    onset: CUSUM of answer distances. falls, answers: [row, 2, item], sums of (baseline - score) and their number, since
-    onset left 0 and since the first score CUSUM left 0.
+    onsets: CUSUMs of answer distances. falls, answers: [row, window, item], sums of (baseline - score) and their
+    number, since each onset left 0 and since the first score CUSUM left 0.
     """
 
     cusums: Floats
     log_evidence: Floats
     log_change: Floats
-    onset: Floats
+    onsets: Floats
     falls: Floats
     answers: Floats
 
@@ -68,8 +73,17 @@ class PanelReading:
 
 
 @dataclass(frozen=True, slots=True)
+class PanelAlarms:
+    """What follows from a reading, [row]. Suspicion needs evidence alone; a regression CUSUM and level as well."""
+
+    suspected: Bools
+    regression: Bools
+    change: Bools
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
-    """The frozen numbers of some baselines of equal size, [row, item], [row, 1] or [row], and what is done with them."""
+    """The frozen numbers of baselines of equal size, [row, item], [row, 1] or [row], and what is done with them."""
 
     limits: Floats
     means: Floats
@@ -93,10 +107,11 @@ class Panel:
         means = np.array([b.means for b in baselines])
         mean_variance = np.array([b.mean_variance for b in baselines])
         bias = np.array([s.bias for s in scores])
-        tolerances = (TOLERANCE + 2.0 * np.sqrt(mean_variance) + bias)[:, None]
+        tolerances = (TOLERANCE + np.maximum(np.sqrt(mean_variance), bias))[:, None]
         distances = np.array([a.means for a in answers])
         distance_tolerances = np.array([[a.tolerance] for a in answers])
         spread = np.array([[a.spread] for a in answers])
+        onset_allowances = np.maximum(np.array(ONSET_ALLOWANCES) * spread, distance_tolerances)
         return cls(
             limits=limits,
             means=means,
@@ -108,7 +123,7 @@ class Panel:
             distance_weights=np.array([a.weights for a in answers]),
             distance_tolerances=distance_tolerances,
             distance_caps=_LARGEST_LOSS / (distances + distance_tolerances),
-            onset_allowances=np.maximum(ONSET_ALLOWANCE * spread, distance_tolerances),
+            onset_allowances=onset_allowances,
             noise_variance=np.array([b.noise_variance for b in baselines]),
             mean_variance=mean_variance,
         )
@@ -117,8 +132,9 @@ class Panel:
         """Statistics that remember nothing."""
         rows, items = self.means.shape
         empty = np.full((rows, len(_STAKES)), evidence.LOG_FLOOR)
-        windows = np.zeros((rows, 2, items))
-        return Statistics(np.zeros_like(self.limits), empty, empty, np.zeros(rows), windows, windows)
+        windows = np.zeros((rows, len(ONSET_ALLOWANCES) + 1, items))
+        onsets = np.zeros((rows, len(ONSET_ALLOWANCES)))
+        return Statistics(np.zeros_like(self.limits), empty, empty, onsets, windows, windows)
 
     def advance(self, statistics: Statistics, batch: PanelBatch) -> tuple[Statistics, PanelReading]:
         """Take in one batch. An item may come twice in it."""
@@ -132,11 +148,11 @@ class Panel:
         excess = np.where(comparable, excess, 0.0)
         distance_weights = np.where(comparable, _at(self.distance_weights, batch.items), 0.0)
         cusums = cusum.step(statistics.cusums, residuals, weights, self.bias, CUSUM_CEILING * self.limits)
-        onset = statistics.onset + (distance_weights * excess - np.where(comparable, self.onset_allowances, 0.0)).sum(1)
-        onset = np.clip(onset, 0.0, None)
-        falls, answers = self._windows(
-            statistics, np.stack([onset, cusums[:, 0]], axis=1), batch.items, residuals, readable
-        )
+        strayed = (distance_weights * excess).sum(axis=1)[:, None]
+        allowed = comparable.sum(axis=1)[:, None] * self.onset_allowances
+        onsets = np.maximum(0.0, statistics.onsets + strayed - allowed)
+        opened = np.concatenate([onsets, cusums[:, :1]], axis=1)
+        falls, answers = self._windows(statistics, opened, batch.items, residuals, readable)
         following = Statistics(
             cusums=cusums,
             log_evidence=evidence.grow(statistics.log_evidence, gains, weights, _at(self.caps, batch.items), _STAKES),
@@ -147,14 +163,14 @@ class Panel:
                 _at(self.distance_caps, batch.items),
                 _STAKES,
             ),
-            onset=onset,
+            onsets=onsets,
             falls=falls,
             answers=answers,
         )
         return following, self.read(following)
 
     def read(self, statistics: Statistics) -> PanelReading:
-        """The numbers as they stand. The fall is counted from the onset of a change, else from that of the CUSUM."""
+        """The numbers as they stand."""
         bounds = level.lower_bound(
             statistics.falls, statistics.answers, self.noise_variance[:, None], self.mean_variance[:, None]
         )
@@ -162,7 +178,7 @@ class Panel:
             cusum_ratios=(statistics.cusums / self.limits).max(axis=1),
             evidence_log10=evidence.log10_evidence(statistics.log_evidence),
             change_log10=evidence.log10_evidence(statistics.log_change),
-            fall_lower=np.where(statistics.onset > 0.0, bounds[:, 0], bounds[:, 1]),
+            fall_lower=_fall(statistics.onsets, bounds),
         )
 
     @staticmethod
@@ -174,10 +190,28 @@ class Panel:
         falls, answers = np.where(kept, statistics.falls, 0.0), np.where(kept, statistics.answers, 0.0)
         taken = kept & readable[:, None, :]
         rows = np.arange(len(items))[:, None, None]
-        windows = np.arange(2)[None, :, None]
+        windows = np.arange(open_.shape[1])[None, :, None]
         np.add.at(falls, (rows, windows, items[:, None, :]), np.where(taken, residuals[:, None, :], 0.0))
         np.add.at(answers, (rows, windows, items[:, None, :]), taken.astype(np.float64))
         return falls, answers
+
+
+def alarms(reading: PanelReading, threshold_log10: float) -> PanelAlarms:
+    """The joint rule at threshold c, the batches per allowed false alarm."""
+    suspected = reading.evidence_log10 >= threshold_log10 + SUSPICION
+    over = (reading.cusum_ratios >= 1.0) & (reading.fall_lower > level.TOLERANCE)
+    return PanelAlarms(suspected, suspected & over, reading.change_log10 >= threshold_log10)
+
+
+def _fall(onsets: Floats, bounds: Floats) -> Floats:
+    """Lower bound of the fall; bounds: [row, window].
+
+    It is counted from the onset of a change, by the sharper dating too where that has enough items, because a window
+    that was open before a swap takes items that were not asked since for items that did not fall. Without a change of
+    answers it is counted from the onset of the score CUSUM.
+    """
+    sharp = np.where(np.isfinite(bounds[:, 1]), bounds[:, 1], np.inf)
+    return np.where(onsets[:, 0] > 0.0, np.minimum(bounds[:, 0], sharp), bounds[:, 2])
 
 
 def _at(table: Floats, items: Indices) -> Floats:

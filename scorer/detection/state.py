@@ -12,15 +12,15 @@ from scorer.detection.panel import Statistics
 __all__ = ["DetectorState"]
 
 Floats = npt.NDArray[np.float64]
-_SCHEMA = 2
+_SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorState:
     """Logarithms are natural and capped, sums in item units.
 
-    onset: the CUSUM of answer distances. falls, answers: per item the sum of (baseline - score) and its number, first
-    since onset left 0, then since the first score CUSUM left 0.
+    onsets: the CUSUMs of answer distances. falls, answers: per item the sum of (baseline - score) and its number, first
+    since each onset left 0, then since the first score CUSUM left 0.
     latest: baseline minus newest score of each item; same: whether its newest answer is the baseline's. Both are None
     for an item that was not asked since the last restart.
     """
@@ -29,7 +29,7 @@ class DetectorState:
     cusums: tuple[float, ...]
     log_evidence: tuple[float, ...]
     log_change: tuple[float, ...]
-    onset: float
+    onsets: tuple[float, ...]
     falls: tuple[tuple[float, ...], ...]
     answers: tuple[tuple[int, ...], ...]
     latest: tuple[float | None, ...]
@@ -45,7 +45,7 @@ class DetectorState:
             cusums=tuple(statistics.cusums[0].tolist()),
             log_evidence=tuple(statistics.log_evidence[0].tolist()),
             log_change=tuple(statistics.log_change[0].tolist()),
-            onset=float(statistics.onset[0]),
+            onsets=tuple(statistics.onsets[0].tolist()),
             falls=tuple(tuple(window.tolist()) for window in statistics.falls[0]),
             answers=tuple(tuple(window.astype(np.int64).tolist()) for window in statistics.answers[0]),
             latest=tuple(latest),
@@ -58,14 +58,14 @@ class DetectorState:
             cusums=_row(self.cusums),
             log_evidence=_row(self.log_evidence),
             log_change=_row(self.log_change),
-            onset=np.array([self.onset]),
+            onsets=_row(self.onsets),
             falls=np.array([self.falls], dtype=np.float64),
             answers=np.array([self.answers], dtype=np.float64),
         )
 
     def restarted(self, fresh: "DetectorState") -> "DetectorState":
         """Everything as in fresh, but the evidence on "different?": that goes on."""
-        return replace(fresh, log_change=self.log_change, onset=self.onset, same=self.same)
+        return replace(fresh, log_change=self.log_change, onsets=self.onsets, same=self.same)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -82,7 +82,7 @@ class DetectorState:
             cusums=tuple(data["cusums"]),
             log_evidence=tuple(data["log_evidence"]),
             log_change=tuple(data["log_change"]),
-            onset=float(data["onset"]),
+            onsets=tuple(data["onsets"]),
             falls=tuple(tuple(window) for window in data["falls"]),
             answers=tuple(tuple(window) for window in data["answers"]),
             latest=tuple(data["latest"]),

@@ -3,6 +3,7 @@
 import argparse
 import random
 import resource
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -91,7 +92,7 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Report:
     seed = options.seed if options.seed is not None else time.time_ns() % 1_000_000
     report = Report(
         date=datetime.now(UTC).date().isoformat(),
-        command=" ".join(["python -m bench.proxy", *arguments]),
+        command=_command(arguments),
         seed=seed,
         rounds=options.rounds,
         machine=machine.describe(),
@@ -116,6 +117,12 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Report:
             if options.json:
                 save_report(report, options.json)
     return report
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The command as a reader can repeat it: without the folders of this machine."""
+    told = (Path(argument).name if Path(argument).is_absolute() else argument for argument in arguments)
+    return shlex.join(["python", "-m", "bench.proxy", *told])
 
 
 def _tell(line: str) -> None:

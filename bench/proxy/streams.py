@@ -53,6 +53,7 @@ def cancelled(mock: Mock, port: int, *, stream: bool) -> Cancellation:
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer sk-bench-0000000000\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode()
+    _wait(lambda: mock.stats()["active"] == 0, _ARRIVE_SECONDS)  # an earlier load may still be ending
     before = mock.stats()
     clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(CLIENTS)]
     try:

@@ -3,81 +3,144 @@
 ``python -P -m middleware.server FILE`` runs it without the command line and the settings: FILE holds a RelayConfig as
 JSON (bytes as base64) and may hold ``control_command``, a list of strings, and ``control_stdin``. One line ``ready HOST
 PORT`` for each listener (``ready PATH 0`` for a Unix socket) goes to standard output once it listens; port 0 in FILE is
-a free port. Logs are JSON lines on standard error.
+a free port. Logs are JSON lines on standard error. With ``workers`` > 1 the process starts siblings that share its
+ports (SO_REUSEPORT) and, through it, its control; limits hold for each process. A sibling reads its FILE from ``-``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import uvloop
 
 from middleware.errors import ConfigurationError
+from middleware.proxy.hub import Hub, Sibling
+from middleware.proxy.link import LinkProtocol
 from middleware.proxy.logs import JsonLog
 from middleware.proxy.relay import Relay, running_relay
-from middleware.proxy.supervisor import Supervisor
+from middleware.proxy.supervisor import RELAY_FD, Supervisor
 from middleware.records.relay import RelayConfig
 
 __all__ = ["main", "serve"]
 
+Announce = Callable[[list[tuple[str, int]]], None]
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIBLING = (sys.executable, "-P", "-m", "middleware.server", "-")
+# How much longer than its drain a sibling may take to end.
+_SIBLING_SPARE_SECONDS = 5.0
 
 
 def serve(
     config: RelayConfig,
     control_command: Sequence[str] | None = None,
     control_stdin: bytes = b"",
-    announce: Callable[[list[tuple[str, int]]], None] | None = None,
+    announce: Announce | None = None,
+    *,
+    parent_fd: int | None = None,
 ) -> int:
     """Relay until SIGTERM or SIGINT; the exit code: 0 after draining, 1 where a second signal cut that short.
 
     control_command: what to run as control, if anything; it reads control_stdin and finds its end of the socket to the
     relay in the environment variable EQWATCH_RELAY_FD. announce: called once with the listeners' addresses.
-    Raises OSError (can't listen) and ConfigurationError.
+    parent_fd: in a sibling, its end of the socket to the first process. Raises OSError (can't listen) and
+    ConfigurationError.
     """
     log = JsonLog(sys.stderr)
+    process = _Process(config, log)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config, control_command, control_stdin, announce, log))
+            return runner.run(process.run(control_command, control_stdin, announce, parent_fd))
     finally:
         log.close()
 
 
-async def _run(
-    config: RelayConfig,
-    control_command: Sequence[str] | None,
-    control_stdin: bytes,
-    announce: Callable[[list[tuple[str, int]]], None] | None,
-    log: JsonLog,
-) -> int:
-    def access(line: dict[str, object]) -> None:
-        log.info("request", **line)
+class _Process:
+    """One relay process with its children."""
 
-    def fault(observer: str, error: BaseException) -> None:
-        log.fault("observer_failed", error, observer=observer)
+    def __init__(self, config: RelayConfig, log: JsonLog) -> None:
+        self._config = config
+        self._log = log
 
-    stop, kill = _signals()
-    async with running_relay(config, fault_log=fault, access_log=access if config.access_log else None) as relay:
-        if announce is not None:
-            announce(relay.addresses)
-        log.info("listening", addresses=[f"{host} {port}" for host, port in relay.addresses])
-        async with asyncio.TaskGroup() as group:
-            children = []
-            if control_command:
-                supervisor = Supervisor(control_command, control_stdin, relay.link, log)
-                children.append(group.create_task(supervisor.run()))
+    async def run(
+        self,
+        control_command: Sequence[str] | None,
+        control_stdin: bytes,
+        announce: Announce | None,
+        parent_fd: int | None,
+    ) -> int:
+        """Relay until told to stop; the exit code."""
+        stop, kill = _signals()
+        asyncio.get_running_loop().set_exception_handler(self._loop_fault)
+        async with running_relay(
+            self._config, fault_log=self._fault, access_log=self._access if self._config.access_log else None
+        ) as relay, asyncio.TaskGroup() as group:
+            if parent_fd is not None:
+                await _join_parent(relay, parent_fd)
+            siblings = self._start_siblings(relay, group) if parent_fd is None else []
+            control = (
+                group.create_task(Supervisor(control_command, control_stdin, relay.link, self._log).run())
+                if control_command
+                else None
+            )
+            if announce is not None:
+                announce(relay.addresses)
+            self._log.info("listening", addresses=[f"{host} {port}" for host, port in relay.addresses])
             await stop.wait()
-            log.info("draining", seconds=config.timeouts.drain)
+            self._log.info("draining", seconds=self._config.timeouts.drain)
+            for sibling in siblings:
+                sibling.cancel()
             code = await _drain(relay, kill)
-            for child in children:
-                child.cancel()
-    log.info("stopped", code=code)
-    return code
+            if control is not None:
+                control.cancel()
+            if code:
+                _end_at_once(self._log, code)
+        self._log.info("stopped", code=code)
+        return code
+
+    def _start_siblings(self, relay: Relay, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """The other relay processes on the same ports; Unix sockets can't be shared and stay the first one's."""
+        if self._config.workers < 2:
+            return []
+        listeners = tuple(
+            replace(listener, port=port)
+            for listener, (_, port) in zip(self._config.listeners, relay.addresses, strict=True)
+            if not listener.path
+        )
+        stdin = msgspec.json.encode(replace(self._config, listeners=listeners))
+        seconds = self._config.timeouts.drain + _SIBLING_SPARE_SECONDS
+        siblings = [Sibling(relay.context, relay.link) for _ in range(self._config.workers - 1)]
+        relay.link.hub = Hub(siblings)
+        return [
+            group.create_task(relay.link.hub.poll()),
+            *(
+                group.create_task(
+                    Supervisor(_SIBLING, stdin, sibling, self._log, worker="relay", term_seconds=seconds).run()
+                )
+                for sibling in siblings
+            ),
+        ]
+
+    def _access(self, line: dict[str, object]) -> None:
+        self._log.info("request", **line)
+
+    def _fault(self, observer: str, error: BaseException) -> None:
+        self._log.fault("observer_failed", error, observer=observer)
+
+    def _loop_fault(self, _: asyncio.AbstractEventLoop, details: dict[str, object]) -> None:
+        """What no protocol caught: uvloop has closed the connection that it came from."""
+        error = details.get("exception")
+        if isinstance(error, BaseException):
+            self._log.fault("unexpected", error, where=str(details.get("message")))
+        else:
+            self._log.warning("unexpected", where=str(details.get("message")))
 
 
 async def _drain(relay: Relay, kill: asyncio.Event) -> int:
@@ -90,6 +153,20 @@ async def _drain(relay: Relay, kill: asyncio.Event) -> int:
         draining.cancel()
         killed.cancel()
     return code
+
+
+def _end_at_once(log: JsonLog, code: int) -> None:
+    """End without waiting for anyone: the kernel takes the children with it."""
+    log.warning("ended_by_second_signal", code=code)
+    log.close()
+    os._exit(code)
+
+
+async def _join_parent(relay: Relay, descriptor: int) -> None:
+    """Let the first process be this sibling's control."""
+    channel = socket.socket(fileno=descriptor)
+    channel.setblocking(False)
+    await asyncio.get_running_loop().create_connection(lambda: LinkProtocol(relay.link), sock=channel)
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:
@@ -116,11 +193,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run the relay that a JSON file describes; the exit code, 2 where the file or an address can't be used."""
     try:
         (path,) = arguments
+        if path == "-":
+            config = msgspec.json.decode(sys.stdin.buffer.read(), type=RelayConfig)
+            return serve(config, parent_fd=int(os.environ[RELAY_FD]))
         data = Path(path).read_bytes()
         config = msgspec.json.decode(data, type=RelayConfig)
         control = msgspec.json.decode(data, type=_Control)
         return serve(config, control.control_command, control.control_stdin.encode(), _announce)
-    except (OSError, ValueError, ConfigurationError) as error:
+    except (OSError, ValueError, KeyError, ConfigurationError) as error:
         sys.stderr.write(f"middleware.server: {error}\n")
         return 2
 

@@ -61,6 +61,7 @@ class ClientSide(asyncio.Protocol):
         "_served",
         "_since",
         "_slice",
+        "_spare",
         "_state",
         "_transit",
         "_transport",
@@ -76,6 +77,7 @@ class ClientSide(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._slice: set[ClientSide]
         self._transit: Transit | None = None
+        self._spare: Transit | None = None
         self._body: BodyReader | None = None
         self._memo: Memo | None = None
         self._read_paused = self._write_paused = False
@@ -238,7 +240,13 @@ class ClientSide(asyncio.Protocol):
         end = memo.match_whole(data, context.limits.body_bytes)
         if not end:
             return False
-        transit = self._transit = Transit(self, memo.head, memo.cell, began)
+        transit = self._spare
+        if transit is None:
+            transit = Transit(self, memo.head, memo.cell, began)
+        else:
+            self._spare = None
+            transit.begin_again(self, memo.head, memo.cell, began)
+        self._transit = transit
         context.counters.inflight += 1
         if context.tap is not None and memo.match.tapped:
             transit.begin_recording(context, memo.match, memo.key_id)
@@ -327,11 +335,6 @@ class ClientSide(asyncio.Protocol):
 
     # -- from the upstream's side
 
-    @property
-    def plain_heads(self) -> bool:
-        """Whether nothing is to be added to an answer's head."""
-        return self.keep_alive and not self._context.awareness
-
     def finish_head(self, transit: Transit, head: bytes) -> bytes:
         """The answer's head with what may be added: the awareness header, and Connection where this closes after it."""
         awareness = self._context.awareness
@@ -353,6 +356,8 @@ class ClientSide(asyncio.Protocol):
         else:
             self._close()
         transit.observe(self._context, now, complete=True)
+        transit.sent = transit.recording = None
+        self._spare = transit  # nobody else knows it any more
         if self._held or self._read_paused:
             self._advance()
 

@@ -44,7 +44,7 @@ _RESPONSE_NAMED = re.compile(
     re.IGNORECASE,
 )
 _DOT_SEGMENT = re.compile(rb"(?:/|\\|%2f|%5c)(?:\.|%2e){1,2}(?:/|\\|%2f|%5c|;|$)", re.IGNORECASE)
-_DIGITS = re.compile(rb"[0-9]{1,15}")
+_MAX_DIGITS = 15
 _OWS = b" \t"
 
 _CREDENTIALS = frozenset({b"authorization", b"api-key", b"x-api-key"})
@@ -285,16 +285,16 @@ def _length(declared: bytes | None, *, chunked: bool, http10: bool) -> int:
         return CHUNKED
     if declared is None:
         return 0
-    if not _DIGITS.fullmatch(declared):
+    if not declared.isdigit() or len(declared) > _MAX_DIGITS:
         raise Refused(Refusal.BAD_FRAMING)
     return int(declared)
 
 
 def _response_length(status: int, method: bytes, declared: bytes | None, *, chunked: bool) -> int:
     """RFC 9112, 6.3; what is ambiguous there is refused here."""
-    if declared is not None and (chunked or not _DIGITS.fullmatch(declared)):
+    if declared is not None and (chunked or not declared.isdigit() or len(declared) > _MAX_DIGITS):
         raise Refused(Refusal.UPSTREAM_PROTOCOL)
-    if status < 200 or status in {204, 304} or method == b"HEAD":
+    if status < 200 or status == 204 or status == 304 or method == b"HEAD":
         return 0
     if chunked:
         return CHUNKED

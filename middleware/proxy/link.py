@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
@@ -11,7 +11,10 @@ from middleware.proxy.context import Context
 from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, SnapshotRequest
 from middleware.records.link import FrameBuffer, decode_from_control, encode_frame
 
-__all__ = ["Link", "LinkProtocol"]
+if TYPE_CHECKING:
+    from middleware.proxy.hub import Hub
+
+__all__ = ["Link", "LinkProtocol", "Peer"]
 
 _BUFFER_BYTES = 8 * 1024 * 1024
 _MAX_AWARENESS = 10_000
@@ -24,6 +27,8 @@ class Link:
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        # More relay processes that share this control; set by the composition root where there are any.
+        self.hub: Hub | None = None
         self._transport: asyncio.Transport | None = None
         self._credit = 0
 
@@ -66,11 +71,24 @@ class Link:
         record = decode_from_control(payload)
         if isinstance(record, Credit):
             self._credit = min(_MAX_CREDIT, self._credit + record.exchanges)
+            if self.hub is not None:
+                self.hub.credit_came(self._credit)
         elif isinstance(record, SnapshotRequest):
             if self._transport is not None and self._transport.get_write_buffer_size() <= 2 * _BUFFER_BYTES:
-                self._transport.write(encode_frame(self.context.counters.snapshot()))
+                snapshot = self.context.counters.snapshot()
+                self._transport.write(encode_frame(self.hub.merged(snapshot) if self.hub is not None else snapshot))
         else:
             self._be_aware(record)
+            if self.hub is not None:
+                self.hub.tell_all(record)
+
+    def pass_on(self, payload: bytes) -> str:
+        """Send an exchange that another relay process has encoded; the reason why not, else empty."""
+        reason = self.ready()
+        if not reason and self._transport is not None:
+            self._credit -= 1
+            self._transport.write(len(payload).to_bytes(4, "big") + payload)
+        return reason
 
     def _be_aware(self, update: AwarenessUpdate) -> None:
         table = self.context.awareness
@@ -85,10 +103,22 @@ class Link:
                 del table[next(iter(table))]
 
 
-class LinkProtocol(asyncio.Protocol):
-    """One control's connection; closes it on what it can't understand (the supervisor then starts control anew)."""
+class Peer(Protocol):
+    """What a connection to a child is told to: the link to control, or a sibling."""
 
-    def __init__(self, link: Link) -> None:
+    context: Context
+
+    def attach(self, transport: asyncio.Transport) -> None: ...
+
+    def detach(self, transport: asyncio.Transport) -> None: ...
+
+    def receive(self, payload: bytes) -> None: ...
+
+
+class LinkProtocol(asyncio.Protocol):
+    """One child's connection; closes it on what it can't understand (the supervisor then starts the child anew)."""
+
+    def __init__(self, link: Peer) -> None:
         self._link = link
         self._frames = FrameBuffer()
         self._transport: asyncio.Transport

@@ -1,4 +1,4 @@
-"""Keeps one control process running: spawns it with its end of a socket pair, and anew, with back-off, when it ends."""
+"""Keeps one child running: spawns it with its end of a socket pair, and anew, with back-off, when it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 
-from middleware.proxy.link import Link, LinkProtocol
+from middleware.proxy.link import LinkProtocol, Peer
 from middleware.proxy.logs import JsonLog
 
 __all__ = ["RELAY_FD", "Supervisor", "back_off"]
@@ -18,21 +18,33 @@ RELAY_FD = "EQWATCH_RELAY_FD"
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
-# A control that ran for longer did not crash on start: the next pause is the first one again.
+# A child that ran for longer did not crash on start: the next pause is the first one again.
 _HEALTHY_SECONDS = 30.0
-_TERM_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
 def back_off(crashes: int) -> float:
-    """Seconds to wait after this many short-lived controls in a row, the present one included."""
+    """Seconds to wait after this many short-lived children in a row, the present one included."""
     return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(crashes - 1, 10))
 
 
 class Supervisor:
-    """Owns the child. command, stdin: what to run and what it reads; link: is told of each new connection."""
+    """Owns the child. command, stdin: what to run and what it reads; link: is told of each new connection.
 
-    def __init__(self, command: Sequence[str], stdin: bytes, link: Link, log: JsonLog, worker: str = "control") -> None:
+    worker: its name in the numbers; term_seconds: how long it may take to end when asked to.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        stdin: bytes,
+        link: Peer,
+        log: JsonLog,
+        *,
+        worker: str = "control",
+        term_seconds: float = 10.0,
+    ) -> None:
+        self._term_seconds = term_seconds
         self._command = command
         self._stdin = stdin
         self._link = link
@@ -40,7 +52,7 @@ class Supervisor:
         self._worker = worker
 
     async def run(self) -> None:
-        """Run control until cancelled; it is then asked to end, and killed if it does not."""
+        """Run the child until cancelled; it is then asked to end, and killed if it does not."""
         loop = asyncio.get_running_loop()
         crashes = 0
         while True:
@@ -50,7 +62,7 @@ class Supervisor:
             pause = back_off(crashes)
             counters = self._link.context.counters
             counters.count(counters.restarts, self._worker)
-            self._log.warning("control_ended", worker=self._worker, reason=reason, restart_in_seconds=pause)
+            self._log.warning("worker_ended", worker=self._worker, reason=reason, restart_in_seconds=pause)
             await asyncio.sleep(pause)
 
     async def _run_once(self) -> str:
@@ -84,7 +96,7 @@ class Supervisor:
                 lost.cancel()
         finally:
             transport.abort()
-            await asyncio.shield(_end(child))
+            await asyncio.shield(_end(child, self._term_seconds))
         return f"exit status {child.returncode}"
 
     async def _feed(self, child: asyncio.subprocess.Process) -> None:
@@ -96,16 +108,16 @@ class Supervisor:
             child.stdin.close()
         except (OSError, RuntimeError) as error:
             # uvloop raises RuntimeError where the child died before the first write and the pipe is closed already
-            self._log.warning("control_stdin_closed", worker=self._worker, error=str(error))
+            self._log.warning("worker_stdin_closed", worker=self._worker, error=str(error))
 
 
-async def _end(child: asyncio.subprocess.Process) -> None:
+async def _end(child: asyncio.subprocess.Process, seconds: float) -> None:
     """See that the child is gone: ask, then kill."""
     if child.returncode is not None:
         return
     child.terminate()
     try:
-        async with asyncio.timeout(_TERM_SECONDS):
+        async with asyncio.timeout(seconds):
             await child.wait()
     except TimeoutError:
         child.kill()

@@ -114,7 +114,11 @@ class Tap:
     def keep_response(self, recording: Recording, data: bytes) -> None:
         """Keep a reference to a piece of the answer's body as it came over the wire."""
         recording.response_bytes += len(data)
-        if recording.response_truncated or recording.response_bytes > self._body_bytes or self._kept >= self._total_bytes:
+        if (
+            recording.response_truncated
+            or recording.response_bytes > self._body_bytes
+            or self._kept >= self._total_bytes
+        ):
             recording.response_truncated = True
         else:
             recording.response.append(data)

@@ -61,6 +61,15 @@ class Transit:
         self.first_byte_at = 0.0
         self.recording: Recording | None = None
 
+    def begin_again(self, client: ClientSide, head: RequestHead, cell: Cell, started: float) -> None:
+        """Be the next whole request of the same connection; a clean end has left the rest as in a new one."""
+        self.client = client
+        self.head = head
+        self.cell = cell
+        self.started = self.waiting_since = started
+        self.status = 0
+        self.replayed = False
+
     @property
     def replayable(self) -> bool:
         """Whether it may be sent again after a reused connection closed without a byte of an answer."""

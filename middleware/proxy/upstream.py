@@ -192,11 +192,11 @@ class UpstreamSide(asyncio.Protocol):
         self._framer.feed(data)
         if transit.head.method == b"HEAD":
             self._framer = ResponseFramer()
-        wire = head.forward(data)
-        if not client.plain_heads:
-            wire = client.finish_head(transit, head.forward(data[:end])) + data[end:]
-        client.write(wire)
         context = self._context
+        if client.keep_alive and not context.awareness:
+            client.write(head.forward(data))
+        else:
+            client.write(client.finish_head(transit, head.forward(data[:end])) + data[end:])
         now = context.clock()
         transit.status = head.status
         transit.first_byte_at = began

@@ -25,10 +25,22 @@ print("control", os.getpid(), sys.stdin.read(), file=out, flush=True)
 if "crash" in sys.argv: sys.exit(3)
 link.sendall(encode_frame(Credit(1000)) + encode_frame(SnapshotRequest()))
 frames = FrameBuffer()
-while data := link.recv(65536):
+link.settimeout(0.2)
+while True:
+    try:
+        data = link.recv(65536)
+    except TimeoutError:
+        link.sendall(encode_frame(SnapshotRequest()))
+        continue
+    if not data:
+        break
     for payload in frames.feed(data):
         record = decode_from_relay(payload)
-        print(type(record).__name__, getattr(record, "status", ""), file=out, flush=True)
+        if isinstance(record, RelaySnapshot):
+            requests = sum(value for one in record.counters if one.name == "requests_total" for _, value in one.values)
+            print("RelaySnapshot requests", int(requests), file=out, flush=True)
+        else:
+            print("Exchange", record.status, file=out, flush=True)
 print("eof", file=out, flush=True)
 """
 
@@ -166,11 +178,12 @@ def test_control_killed_is_started_anew_and_traffic_goes_on(start):
     os.kill(relay.control_pids()[0], signal.SIGKILL)
     for _ in range(50):
         assert relay.ask() == b"hello"
-    relay.noted("RelaySnapshot", 2)
+    relay.noted("control", 2)
+    relay.noted("RelaySnapshot", relay.read_notes().count("RelaySnapshot") + 1)
     before = relay.read_notes().count("Exchange")
     assert relay.ask() == b"hello"
     relay.noted("Exchange", before + 1)
-    assert any(line["event"] == "control_ended" and "-9" in str(line["reason"]) for line in relay.logged())
+    assert any(line["event"] == "worker_ended" and "-9" in str(line["reason"]) for line in relay.logged())
 
 
 def test_control_stopped_delays_nothing_and_keeps_nothing(start):
@@ -195,7 +208,7 @@ def test_control_in_a_crash_loop_is_started_with_back_off(start):
     relay = start(control="crash")
     relay.noted("control", 3)
     assert relay.ask() == b"hello"
-    pauses = [line["restart_in_seconds"] for line in relay.logged() if line["event"] == "control_ended"]
+    pauses = [line["restart_in_seconds"] for line in relay.logged() if line["event"] == "worker_ended"]
     assert pauses[:2] == [0.5, 1.0]
 
 
@@ -244,6 +257,34 @@ def test_a_second_signal_ends_at_once(start):
         waited(relay.logged, lambda lines: any(line["event"] == "draining" for line in lines))
         relay.child.send_signal(signal.SIGTERM)
         assert relay.child.wait(10) == 1
+
+
+def test_workers_share_port_control_and_numbers(start):
+    """Two processes serve one port; one control gets exchanges and summed numbers of both, one's death included."""
+    relay = start(control="run", workers=2)
+    relay.noted("RelaySnapshot")
+    parent = psutil.Process(relay.child.pid)
+    (sibling,) = waited(
+        lambda: [child for child in parent.children() if "middleware.server" in child.cmdline()],
+        lambda found: len(found) == 1,
+    )
+    waited(lambda: len(sibling.net_connections()), lambda listening: listening >= 1)
+    for _ in range(40):
+        assert relay.ask() == b"hello"
+    relay.noted("RelaySnapshot requests 40")
+    relay.noted("Exchange 200", 40)
+    assert any(connection.status == "ESTABLISHED" for connection in sibling.net_connections()), (
+        "the sibling served nothing"
+    )
+    sibling.kill()
+    waited(
+        lambda: [child.pid for child in parent.children() if "middleware.server" in child.cmdline()],
+        lambda pids: pids and sibling.pid not in pids,
+    )
+    before = relay.read_notes().count("requests 40")
+    relay.noted("requests 40", before + 2)
+    relay.child.send_signal(signal.SIGTERM)
+    assert relay.child.wait(20) == 0
 
 
 def test_an_unusable_file_is_said_and_refused(tmp_path):

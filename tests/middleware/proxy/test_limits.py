@@ -2,8 +2,8 @@
 
 import asyncio
 import json
+import os
 import resource
-from pathlib import Path
 
 import pytest
 
@@ -183,16 +183,15 @@ def test_running_out_of_descriptors_is_a_503_and_passes(kit):
             reader, writer = await rig.open()
             await rig.settled(lambda: rig.relay.context.counters.open_clients == 1)
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            used = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
-            fill = [Path("/dev/null").open("rb") for _ in range(40)]  # noqa: ASYNC230
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(used, min(f.fileno() for f in fill)), hard))
+            fill = [os.open("/dev/null", os.O_RDONLY) for _ in range(40)]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(fill), hard))
             try:
                 writer.write(GET)
                 answer = await asyncio.wait_for(reader.readuntil(b"}}"), 10)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-                for file in fill:
-                    file.close()
+                for descriptor in fill:
+                    os.close(descriptor)
             assert code_of(answer) == (503, "relay_exhausted")
             writer.write(GET)
             assert await reader.readexactly(len(OK)) == OK

@@ -26,14 +26,14 @@ def code_of(answer: bytes) -> tuple[int, str]:
 
 
 def test_bytes_pass_unchanged_on_a_kept_connection(kit):
-    """Request after request on one connection: heads and bodies arrive as sent but for Host, on one upstream connection."""
+    """Request after request on one connection: heads and bodies arrive as sent but for Host."""
 
     async def main():
         async with kit.rig(kit.answering(OK)) as rig:
             sent = [post(b"x" * size, b"X-Dup: 1", b"x-dup: 2") for size in (1, 10, 100, 100)]
             answer = await rig.talk(b"".join(sent) + LAST_GET)
             host = b"Host: 127.0.0.1:%d" % rig.upstream.port
-            expected = b"".join(sent + [GET]).replace(b"Host: a", host)
+            expected = b"".join([*sent, GET]).replace(b"Host: a", host)
             assert [bytes(got) for got in rig.upstream.received] == [expected]
             assert answer == OK * 4 + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
@@ -106,7 +106,7 @@ def test_each_chunk_passes_before_the_next_is_made(kit):
     ],
 )
 def test_every_framing_of_an_answer_passes(kit, answer, method, expected):
-    """Interim, bodiless, chunked with trailers, empty, close-announced: each passes and leaves the connection usable."""
+    """Interim, bodiless, chunked with trailers, empty, close-announced: each passes, the connection stays."""
 
     async def main():
         async with kit.rig(kit.answering(answer)) as rig:

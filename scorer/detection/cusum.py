@@ -61,12 +61,12 @@ def bootstrap_limits(
     horizon = max(1, min(math.ceil(batches_per_year), _DRAWS // (years * batch)))
     day_of = (np.arange(horizon) * (_DAYS_PER_YEAR / batches_per_year)).astype(np.int64)
     every_item = np.arange(n)
+    order = rng.permuted(np.broadcast_to(every_item, (-(-horizon * batch // n), n)), axis=1).ravel()
+    items = order[: horizon * batch].reshape(horizon, batch)
+    weight = weights[items].sum(axis=1)
     peaks = np.empty((years, len(ALLOWANCES)))
     for year in range(years):
         shift = _draw(table, np.broadcast_to(every_item, (baseline.passes, n)), extra, rng).mean(axis=0)
-        order = rng.permuted(np.broadcast_to(every_item, (-(-horizon * batch // n), n)), axis=1).ravel()
-        items = order[: horizon * batch].reshape(horizon, batch)
-        weight = weights[items].sum(axis=1)
         days = rng.normal(0.0, DAY_SD, day_of[-1] + 1) + rng.normal(0.0, DAY_SD / math.sqrt(COMMISSIONING_DAYS))
         falls = (shift[items] - _draw(table, items, extra, rng)).sum(axis=1) + days[day_of] * weight
         walks = (falls[:, None] - weight[:, None] * np.array(ALLOWANCES)).cumsum(axis=0)

@@ -6,19 +6,18 @@ no state, reads no clock and opens no incident; see incident.py for what follows
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from scorer.baseline import Baseline, Observation
-from scorer.detection import cusum, level
-from scorer.detection.panel import Panel, PanelBatch, PanelReading
+from scorer.detection import cusum
+from scorer.detection.panel import SUSPICION, Panel, PanelBatch, PanelReading, alarms
 from scorer.detection.state import DetectorState
 
 __all__ = ["Detector", "DetectorConfig", "Reading"]
 
-EVIDENCE_SHARE = 1.0 / 20.0
-"""Part of the full evidence that suspicion and the joint rule ask for."""
 _TWO_SIDED_95 = 1.959964
 _POINTS = 10.0
 
@@ -42,11 +41,13 @@ class DetectorConfig:
 class Reading:
     """What the detector sees after a batch. Points: 100 = perfect, negative = worse than the baseline.
 
-    cusum, cusum_limit: item units; of the CUSUM that is nearest to its limit, and cusum_ratio is their quotient.
-    e_log10, change_e_log10: common logarithms of the evidence. delta_points: mean over the items seen since the last
-    restart, each by its latest answer, with a 95 % interval; None until two items were seen. answer_change_ratio: share
-    of those items whose latest answer is not the baseline's. balanced: every item of the baseline was seen.
-    drifting: the answers have been further from the baseline than its own noise for the last few batches.
+    cusum, cusum_limit: weighted item units; of the CUSUM that is nearest to its limit, cusum_ratio is their quotient.
+    e_log10, change_e_log10: common logarithms of the evidence; both alarm at threshold_log10, suspicion begins at a
+    twentieth of it. delta_points: mean over the items seen since the last restart, each by its latest answer, with a
+    95 % interval; None until two items were seen. answer_change_ratio: share of those items whose latest answer is not
+    the baseline's. drifting: the answers have been further from the baseline than its own noise for the last batches.
+    balanced, answers_balanced: every item was seen since its statistics were restarted, with an answer that can be
+    compared. used, skipped: observations of this batch that had a score and a baseline, and those that had not.
     """
 
     cusum: float
@@ -62,8 +63,10 @@ class Reading:
     suspected: bool
     regression: bool
     change: bool
+    change_suspected: bool
     drifting: bool
     balanced: bool
+    answers_balanced: bool
     used: int
     skipped: int
 
@@ -99,9 +102,12 @@ class Detector:
         nothing = (None,) * self.baseline.size
         return DetectorState.of(self._digest, self._panel.start(), nothing, nothing)
 
-    def restart(self, state: DetectorState) -> DetectorState:
-        """Forget the evidence on "worse?" alone, as an incident does when it opens."""
-        return state.restarted(self.start())
+    def restart(self, state: DetectorState, kind: Literal["regression", "change"]) -> DetectorState:
+        """Forget the evidence on "worse?" or "different?". The dating of a change goes on: the other one needs it."""
+        fresh = self.start()
+        if kind == "change":
+            return replace(state, log_change=fresh.log_change, same=fresh.same)
+        return replace(state, cusums=fresh.cusums, log_evidence=fresh.log_evidence, latest=fresh.latest)
 
     def update(self, state: DetectorState, batch: Sequence[Observation]) -> tuple[DetectorState, Reading]:
         """Take in one batch. What cannot be read counts as skipped and changes nothing.
@@ -133,27 +139,27 @@ class Detector:
         ratios = [value / limit for value, limit in zip(state.cusums, self.cusum_limits, strict=True)]
         nearest = max(range(len(ratios)), key=ratios.__getitem__)
         threshold = math.log10(self.config.threshold)
-        evidence, change = float(numbers.evidence_log10[0]), float(numbers.change_log10[0])
-        suspected = evidence >= threshold + math.log10(EVIDENCE_SHARE)
-        lower = bool(numbers.fall_lower[0] > level.TOLERANCE)
+        found = alarms(numbers, threshold)
         delta, half = self._delta(state)
         known = [alike for alike in state.same if alike is not None]
         return Reading(
             cusum=state.cusums[nearest],
             cusum_limit=self.cusum_limits[nearest],
             cusum_ratio=ratios[nearest],
-            e_log10=evidence,
-            change_e_log10=change,
+            e_log10=float(numbers.evidence_log10[0]),
+            change_e_log10=float(numbers.change_log10[0]),
             threshold_log10=threshold,
             delta_points=delta,
             delta_lower=None if delta is None else delta - half,
             delta_upper=None if delta is None else delta + half,
             answer_change_ratio=1.0 - sum(known) / len(known) if known else None,
-            suspected=suspected,
-            regression=suspected and lower and ratios[nearest] >= 1.0,
-            change=change >= threshold,
+            suspected=bool(found.suspected[0]),
+            regression=bool(found.regression[0]),
+            change=bool(found.change[0]),
+            change_suspected=bool(numbers.change_log10[0] >= threshold + SUSPICION),
             drifting=state.onsets[0] > 0.0,
             balanced=None not in state.latest,
+            answers_balanced=None not in state.same,
             used=used,
             skipped=skipped,
         )

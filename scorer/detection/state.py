@@ -1,7 +1,7 @@
 """What a detector remembers between batches: small, plain JSON, bound to the baseline that it compares with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,10 +62,6 @@ class DetectorState:
             falls=np.array([self.falls], dtype=np.float64),
             answers=np.array([self.answers], dtype=np.float64),
         )
-
-    def restarted(self, fresh: "DetectorState") -> "DetectorState":
-        """Everything as in fresh, but the evidence on "different?": that goes on."""
-        return replace(fresh, log_change=self.log_change, onsets=self.onsets, same=self.same)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -32,14 +32,14 @@ _FIELDS = rb"(?:" + _TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+\r\n"
 _REQUEST = re.compile(rb"(?:\r\n)?(" + _TOKEN + rb") (/[\x21\x22\x24-\x7e]*+|\*) HTTP/1\.([01])\r\n" + _FIELDS)
 _REQUEST_LINE = re.compile(rb"(?:\r\n)?(" + _TOKEN + rb") ([^\r\n ]*) HTTP/1\.[01]\r\n")
 
-# Only lines that a rule names are looked at one by one; the look-ahead keeps the others cheap.
+# Only lines that a rule names are looked at one by one; one literal byte and the look-ahead keep the others cheap.
 _REQUEST_NAMED = re.compile(
-    rb"\r\n(?=[aceHhkptuxACEKPTUX])(host|content-length|content-type|connection|transfer-encoding|expect|upgrade|te|trailer|keep-alive"
+    rb"\n(?=[aceHhkptuxACEKPTUX])(host|content-length|content-type|connection|transfer-encoding|expect|upgrade|te|trailer|keep-alive"
     rb"|proxy-connection|proxy-authorization|authorization|api-key|x-api-key|x-eqwatch-[^:]*):([^\r]*)",
     re.IGNORECASE,
 )
 _RESPONSE_NAMED = re.compile(
-    rb"\r\n(?=[ckptuCKPTU])(content-length|connection|transfer-encoding|upgrade|te|keep-alive|proxy-connection"
+    rb"\n(?=[ckptuCKPTU])(content-length|connection|transfer-encoding|upgrade|te|keep-alive|proxy-connection"
     rb"|proxy-authenticate):([^\r]*)",
     re.IGNORECASE,
 )

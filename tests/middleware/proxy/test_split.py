@@ -104,8 +104,10 @@ REQUEST = st.sampled_from(
         b"\r\nGET /v1 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
         b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\nGET / HTTP/1",
-        b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"3\r\nabc\r\n4\r\n\r\n\r\n\r\n0\r\nT: 1\r\n\r\n",
+        (
+            b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\n4\r\n\r\n\r\n\r\n0\r\nT: 1\r\n\r\n"
+        ),
         b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HEAD /-/eqwatch/live HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /v1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",

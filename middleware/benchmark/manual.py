@@ -14,7 +14,7 @@ from middleware.records.benchmark import Protocol, Run
 from middleware.store import Store
 from scorer.items import ItemSet
 
-__all__ = ["MANUAL", "RunRequest", "run_to_carry_out"]
+__all__ = ["MANUAL", "RunRequest", "held", "run_to_carry_out"]
 
 # The deployment under which runs of the command line are kept, apart from the schedule's.
 MANUAL = "manual"
@@ -48,12 +48,12 @@ def run_to_carry_out(request: RunRequest, store: Store, data_dir: Path, *, at: f
     """
     unfinished = None if fresh else store.unfinished_run(MANUAL, request.protocol.key, request.model)
     if unfinished is not None and _same(unfinished, request, at):
-        with _held(data_dir, unfinished.id) as held:
-            if held:
+        with held(data_dir, unfinished.id) as ours:
+            if ours:
                 yield unfinished
                 return
     new = _new_run(request, at)
-    with _held(data_dir, new.id):
+    with held(data_dir, new.id):
         yield new
 
 
@@ -80,7 +80,7 @@ def _new_run(request: RunRequest, at: float) -> Run:
 
 
 @contextmanager
-def _held(data_dir: Path, run_id: str) -> Iterator[bool]:
+def held(data_dir: Path, run_id: str) -> Iterator[bool]:
     """Whether this process holds the run; the kernel gives the lock back when the process ends."""
     folder = data_dir / "locks"
     folder.mkdir(parents=True, exist_ok=True)

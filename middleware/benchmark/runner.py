@@ -21,7 +21,7 @@ from middleware.store import Fence
 from middleware.upstream import Completion, UpstreamClient
 from scorer.items import Item, ItemSet
 
-__all__ = ["LeaseLost", "RetryPolicy", "RunStore", "UpstreamGaveUp", "run_benchmark"]
+__all__ = ["LeaseLost", "RetryPolicy", "RunSession", "RunStore", "UpstreamGaveUp", "run_benchmark"]
 
 _RETRYABLE = frozenset({"connect", "rate_limited", "server_error", "protocol"})
 _OVERLOAD = frozenset({"connect", "rate_limited", "server_error", "timeout"})
@@ -70,7 +70,7 @@ async def run_benchmark(
     fails throughout and StoreUnavailable where results can't be saved; the run stays open then, for a later call.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="eqwatch-run") as thread:
-        session = _Session(
+        session = RunSession(
             run=run,
             item_set=item_set,
             client=client,
@@ -85,7 +85,7 @@ async def run_benchmark(
 
 
 @dataclass(slots=True, kw_only=True)
-class _Session:
+class RunSession:
     """One sitting of a run. Owns what it learns of the upstream: whether it ever answered, failures in a row."""
 
     run: Run
@@ -100,9 +100,22 @@ class _Session:
     failures_in_a_row: int = 0
     answered: bool = False
 
-    async def carry_out(self) -> RunReport:
+    async def begin(self) -> set[tuple[str, int]]:
+        """Save the run if it is new; returns item id and repetition of what is answered already."""
         earlier = [result for result in await self.store.begin(self.run) if is_answer(result)]
-        done = {(result.item_id, result.repetition) for result in earlier}
+        return {(result.item_id, result.repetition) for result in earlier}
+
+    async def ask(self, item: Item, repetition: int) -> ItemResult:
+        """One call with its retries, saved. Raises UpstreamGaveUp where going on would be in vain."""
+        result = await self._outcome(item, repetition)
+        await self.store.save(result)
+        self.progress(result)
+        self._count_failure(result)
+        return result
+
+    async def carry_out(self) -> RunReport:
+        """Ask all that is open, score the run and close it."""
+        done = await self.begin()
         open_calls = (
             (self.item_set.by_id[item_id], repetition)
             for repetition in range(self.run.passes)
@@ -125,10 +138,7 @@ class _Session:
 
     async def _work(self, calls: Iterator[tuple[Item, int]]) -> None:
         for item, repetition in calls:
-            result = await self._outcome(item, repetition)
-            await self.store.save(result)
-            self.progress(result)
-            self._count_failure(result)
+            await self.ask(item, repetition)
 
     async def _outcome(self, item: Item, repetition: int) -> ItemResult:
         started = time.perf_counter()

@@ -1,8 +1,8 @@
 """Incidents: what an alarm begins, and what ends it. A state machine over readings; it notifies nobody.
 
 An alarm opens an incident and asks for its statistics to be restarted, since evidence that goes on growing would
-take months to come down. A regression ends when a whole pass after its opening bounds the loss under one point; a change when
-a whole pass shows the old answers again. A declared change ends both, an acknowledgement the one it names.
+take months to come down. A regression ends when a whole pass after its opening bounds the loss under one point; a
+change when a whole pass shows the old answers again. A declared change ends both, an acknowledgement the one it names.
 """
 
 from collections.abc import Mapping

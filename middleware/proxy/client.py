@@ -28,6 +28,7 @@ _LEAST_BYTES_PER_SECOND = 500
 _LINGER_OFF = struct.pack("ii", 1, 0)
 # After an early refusal what the client still sends is read and thrown away, so that it gets to read the answer.
 _LINGER_SECONDS = 2.0
+_MAX_TURNED_AWAY = 1000
 _LINGER_BYTES = 16 * 1024 * 1024
 
 
@@ -57,6 +58,7 @@ class ClientSide(asyncio.Protocol):
         "_left_to_drop",
         "_memo",
         "_over_limit",
+        "_partial",
         "_read_paused",
         "_served",
         "_since",
@@ -82,6 +84,7 @@ class ClientSide(asyncio.Protocol):
         self._memo: Memo | None = None
         self._read_paused = self._write_paused = False
         self._over_limit = False
+        self._partial = False
         self._served = False
         self._left_to_drop = 0
         self._since = 0.0
@@ -96,7 +99,13 @@ class ClientSide(asyncio.Protocol):
         self.write = self._transport.write
         self._transport.set_write_buffer_limits(high=context.limits.buffer_bytes)
         self._since = context.clock()
-        self._over_limit = context.counters.open_clients >= context.max_clients
+        # Those over the limit are only told so; they don't take the place of others.
+        self._over_limit = context.admitted >= context.max_clients
+        if self._over_limit:
+            if context.counters.open_clients - context.admitted > _MAX_TURNED_AWAY:
+                self._transport.abort()
+        else:
+            context.admitted += 1
         context.counters.accepted += 1
         self._slice = context.clients[context.counters.accepted % len(context.clients)]
         self._slice.add(self)
@@ -106,6 +115,7 @@ class ClientSide(asyncio.Protocol):
         context = self._context
         self._slice.discard(self)
         context.counters.open_clients -= 1
+        context.admitted -= not self._over_limit
         self._state = _GONE
         transit = self._transit
         if transit is not None:
@@ -175,10 +185,12 @@ class ClientSide(asyncio.Protocol):
             if len(data) > limit:
                 self._refuse(Refusal.HEAD_TOO_LARGE)
                 return
-            if not self._held:
+            if not self._partial:
+                self._partial = True
                 self._since = began
             self._held += data
             return
+        self._partial = False
         raw = data[:end]
         try:
             head = read_request(raw, self._context.rules)

@@ -28,6 +28,7 @@ class Context:
 
     __slots__ = (
         "access_log",
+        "admitted",
         "awareness",
         "clients",
         "clock",
@@ -55,6 +56,7 @@ class Context:
         self.limits: Limits = config.limits
         self.timeouts: Timeouts = config.timeouts
         self.max_clients = config.limits.connections
+        self.admitted = 0
         self.rules = RequestRules(host_of(config), config.upstream.base_path.encode(), config.limits.headers)
         self.deployments = Deployments(config.deployments, config.key_salt)
         self.clock = clock

@@ -112,7 +112,7 @@ class Pool:
         try:
             async with asyncio.timeout(self._context.timeouts.connect or None):
                 connection = await self._dial(lambda: UpstreamSide(self._context))
-        except (OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever dialling raises concerns this request alone
             self._size -= 1
             self._fail(transit, *_failure(error))
             return
@@ -140,7 +140,7 @@ def _failure(error: Exception) -> tuple[str, Refusal]:
         return "connect_timeout", Refusal.UPSTREAM_CONNECT_TIMEOUT
     if isinstance(error, ssl.SSLError):
         return "tls", Refusal.UPSTREAM_UNREACHABLE
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, (socket.gaierror, UnicodeError)):  # a name that can't even be encoded
         return "dns", Refusal.UPSTREAM_UNREACHABLE
     if isinstance(error, OSError) and error.errno in _OUT_OF_DESCRIPTORS:
         return "descriptors", Refusal.RELAY_EXHAUSTED

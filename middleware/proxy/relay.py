@@ -84,9 +84,10 @@ async def running_relay(
             offer=link.offer,
             wall=time.time,
         )
+    channels = _bind(config)
     async with asyncio.TaskGroup() as group:
         context.pool = Pool(context, dial, group)
-        servers, addresses = await _listen(config, context)
+        servers, addresses = await _listen(channels, context)
         relay = Relay(context, link, servers, addresses)
         ticker = group.create_task(sweep_connections(context))
         gc.collect()
@@ -100,15 +101,30 @@ async def running_relay(
             context.pool.cancel_dialling()
 
 
-async def _listen(config: RelayConfig, context: Context) -> tuple[list[asyncio.Server], list[tuple[str, int]]]:
+def _bind(config: RelayConfig) -> list[socket.socket]:
+    """The listeners' sockets; raises OSError, which names the address."""
+    channels: list[socket.socket] = []
+    for listener in config.listeners:
+        try:
+            channels.append(_bound(listener, shared=config.workers > 1))
+        except OSError as error:
+            for channel in channels:
+                channel.close()
+            where = listener.path or f"{listener.host} port {listener.port}"
+            raise OSError(error.errno, f"can't listen on {where}: {error.strerror or error}") from error
+    return channels
+
+
+async def _listen(
+    channels: list[socket.socket], context: Context
+) -> tuple[list[asyncio.Server], list[tuple[str, int]]]:
     loop = asyncio.get_running_loop()
     servers: list[asyncio.Server] = []
     addresses: list[tuple[str, int]] = []
-    for listener in config.listeners:
-        channel = _bound(listener, shared=config.workers > 1)
-        if listener.path:
+    for channel in channels:
+        if channel.family == socket.AF_UNIX:
             servers.append(await loop.create_unix_server(lambda: ClientSide(context), sock=channel, backlog=_BACKLOG))
-            addresses.append((listener.path, 0))
+            addresses.append((channel.getsockname(), 0))
         else:
             servers.append(await loop.create_server(lambda: ClientSide(context), sock=channel, backlog=_BACKLOG))
             addresses.append(channel.getsockname()[:2])

@@ -57,7 +57,10 @@ class Supervisor:
         crashes = 0
         while True:
             began = loop.time()
-            reason = await self._run_once()
+            try:
+                reason = await self._run_once()
+            except Exception as error:  # noqa: BLE001 - a child that can't be handled must not end the relay
+                reason = f"can't be supervised: {error!r}"
             crashes = 1 if loop.time() - began > _HEALTHY_SECONDS else crashes + 1
             pause = back_off(crashes)
             counters = self._link.context.counters

@@ -55,8 +55,11 @@ async def sweep_connections(context: Context) -> None:
         await asyncio.sleep(pause)
         now = context.clock()
         context.counters.lag.observe(max(0.0, now - due))
-        for client in tuple(context.clients[turn]):
-            client.sweep(now)
-        if turn == 0:
-            context.pool.expire(now)
+        try:
+            for client in tuple(context.clients[turn]):
+                client.sweep(now)
+            if turn == 0:
+                context.pool.expire(now)
+        except Exception as error:  # noqa: BLE001 - the ticker must outlive what it meets
+            context.contained("sweep", error)
         turn = (turn + 1) % len(context.clients)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["UpstreamSide"]
 
 _CARRIAGE_RETURN = 13
+_SHORTEST_LINE = len(b"a:\r\n")
 _TRANSFER_ENCODING = frozenset({b"transfer-encoding", b"trailer"})
 
 
@@ -168,6 +169,9 @@ class UpstreamSide(asyncio.Protocol):
                     raise Refused(Refusal.UPSTREAM_PROTOCOL)
                 self._held = data
                 return
+            most = self._context.limits.headers
+            if end > most * _SHORTEST_LINE and data.count(b"\r\n", 0, end) - 2 > most:
+                raise Refused(Refusal.UPSTREAM_PROTOCOL)
             head = read_response(data, end, transit.head.method)
             if head.status >= 200:
                 break

@@ -78,6 +78,10 @@ class RelayProcess:
                 count += entry.readlink().name.startswith("socket:")
         return count
 
+    def descriptors(self) -> int:
+        """How many file descriptors the relay process holds."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def memory(self) -> int:
         """Resident bytes of the relay process."""
         return int(psutil.Process(self.pid).memory_info().rss)

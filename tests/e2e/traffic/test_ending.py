@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from middleware.records.relay import Listener, Timeouts
+from tests.e2e.traffic.wire import wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: c\r\n\r\n"
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -27,8 +28,6 @@ def streaming(relay: Any, upstream: Any) -> tuple[Any, Any]:
 
 def draining(relay: Any) -> None:
     """Wait until the relay has taken in the signal: it accepts nobody any more."""
-    from tests.e2e.traffic.wire import wait_until
-
     def turned_away() -> bool:
         try:
             client = relay.ask(b"GET /-/eqwatch/ready HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n")
@@ -124,6 +123,7 @@ def test_the_address_is_free_again(start: Any, free_port: int) -> None:
     first, upstream = start(listeners=(Listener(port=free_port),))
     client, _ = streaming(first, upstream)
     first.signal(signal.SIGTERM)
+    draining(first)
     first.signal(signal.SIGTERM)
     first.exit_code()
     client.read_rest()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from middleware.records.relay import Timeouts
-from tests.e2e.traffic.wire import wait_until
+from tests.e2e.traffic.wire import Upstream, wait_until
 
 # The promise is 1 s; the rest is for a machine that is busy with other tests.
 CANCELLED_SECONDS = 3.0
@@ -123,8 +123,6 @@ def test_while_the_answer_floods(relay: Any, upstream: Any) -> None:
 
 def test_while_connecting(start: Any) -> None:
     """The client leaves while the relay still connects: the attempt ends with the time for it, and leaks nothing."""
-    from tests.e2e.traffic.wire import Upstream
-
     upstream = Upstream(backlog=0)
     relay, _ = start(upstream=upstream, timeouts=Timeouts(connect=0.5))
     for _ in range(3):

@@ -15,6 +15,7 @@ from rich.markup import escape
 from middleware.cli.config import app as config_app
 from middleware.cli.demo import demo
 from middleware.cli.fake_upstream import fake_upstream
+from middleware.cli.gate import gate
 from middleware.cli.items import app as items_app
 from middleware.cli.run import run
 from middleware.cli.score import score
@@ -60,6 +61,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(run)
 app.command()(score)
+app.command()(gate)
 app.add_typer(items_app, name="items")
 app.add_typer(config_app, name="config")
 app.command(name="fake-upstream")(fake_upstream)

@@ -16,7 +16,7 @@ from middleware.errors import ConfigurationError, UpstreamError
 from middleware.settings import Settings, load_settings
 from middleware.upstream import normalise_upstream
 
-__all__ = ["run"]
+__all__ = ["answer_format_named", "run", "text_of"]
 
 
 def run(
@@ -55,12 +55,12 @@ def run(
         overrides["upstream"] = {"url": upstream}
     settings = load_settings(config, overrides)
     item_set = load(items, settings.data_dir)
-    system_text = _text(system_prompt)
+    system_text = text_of(system_prompt)
     protocol = make_protocol(
         item_set,
         profile=profile_named(scoring_profile),
         revise=revise,
-        answer_format=_answer_format(answer_format),
+        answer_format=answer_format_named(answer_format),
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
@@ -90,13 +90,15 @@ def _model(named: str | None, settings: Settings) -> str:
     return model
 
 
-def _answer_format(value: str) -> AnswerFormat:
+def answer_format_named(value: str) -> AnswerFormat:
+    """The answer format of that name; raises ConfigurationError for any other word."""
     if value not in get_args(AnswerFormat):
         raise ConfigurationError(f"--answer-format {value}: choose {' or '.join(get_args(AnswerFormat))}")
     return cast(AnswerFormat, value)
 
 
-def _text(file: Path | None) -> str:
+def text_of(file: Path | None) -> str:
+    """The system prompt in a file, empty without one; raises ConfigurationError."""
     if file is None:
         return ""
     try:

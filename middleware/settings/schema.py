@@ -122,7 +122,7 @@ class RelaySettings(Section):
     head_timeout_seconds: float = Field(20, ge=0, description="Time for a client to send a whole head; 0: no limit.")
     body_timeout_seconds: float = Field(60, ge=0, description="Longest pause within a request body; 0: no limit.")
     keep_alive_seconds: float = Field(75, ge=0, description="How long an idle client connection stays open.")
-    connect_timeout_seconds: float = Field(10, ge=0, description="Time to connect to the upstream (502 over it).")
+    connect_timeout_seconds: float = Field(10, ge=0, description="Time to connect to the upstream (504 over it).")
     first_byte_timeout_seconds: float = Field(600, ge=0, description="Time to the answer's head (504 over it).")
     idle_timeout_seconds: float = Field(600, ge=0, description="Longest pause within an answer; 0: no limit.")
     upstream_keep_alive_seconds: float = Field(30, ge=0, description="How long an idle upstream connection is kept.")

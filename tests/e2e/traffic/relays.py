@@ -156,6 +156,8 @@ def start_relay(folder: Path, upstream: UpstreamTarget, control: list[str] | Non
     except BaseException:
         process.kill()
         process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
         raise
 
 

@@ -28,6 +28,7 @@ def streaming(relay: Any, upstream: Any) -> tuple[Any, Any]:
 
 def draining(relay: Any) -> None:
     """Wait until the relay has taken in the signal: it accepts nobody any more."""
+
     def turned_away() -> bool:
         try:
             client = relay.ask(b"GET /-/eqwatch/ready HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n")

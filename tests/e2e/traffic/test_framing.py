@@ -104,7 +104,9 @@ def test_request_trailers_never_become_headers(relay: Any, upstream: Any) -> Non
 def test_trailers_that_would_reframe_go_nowhere(relay: Any, upstream: Any, line: bytes) -> None:
     """A trailer with the name of a framing or routing header ends in 400 and close, or is dropped."""
     client = relay.ask(
-        b"POST /v1/files HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" + line + b"\r\n\r\n"
+        b"POST /v1/files HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+        + line
+        + b"\r\n\r\n"
     )
     if wire := upstream.accept_unless_answered(client):
         assert wire.read_head().values(b"host") == [upstream.authority]
@@ -136,7 +138,10 @@ def test_response_trailers_end_the_body(relay: Any, upstream: Any) -> None:
 def test_interim_answers_pass_at_once(relay: Any, upstream: Any) -> None:
     """1xx answers reach the client before the final one is there, all of them and in order."""
     client, wire = asked(relay, upstream)
-    for interim in (b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n"):
+    for interim in (
+        b"HTTP/1.1 102 Processing\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n",
+    ):
         wire.send(interim)
         assert client.read(len(interim)) == interim
     wire.send(PLAIN)

@@ -91,7 +91,9 @@ def test_response_head_is_unchanged(relay: Any, upstream: Any) -> None:
     assert answer.headers == [(name, value.strip()) for name, _, value in sent]
 
 
-@pytest.mark.parametrize("status", [b"HTTP/1.1 200 ", b"HTTP/1.1 404 Not Found", b"HTTP/1.1 599 \xfc", b"HTTP/1.1 301 M"])
+@pytest.mark.parametrize(
+    "status", [b"HTTP/1.1 200 ", b"HTTP/1.1 404 Not Found", b"HTTP/1.1 599 \xfc", b"HTTP/1.1 301 M"]
+)
 def test_status_line_is_unchanged(relay: Any, upstream: Any, status: bytes) -> None:
     """The status line passes with its reason, an empty one too; redirects are passed on, not followed."""
     client = relay.ask(b"GET / HTTP/1.1\r\nHost: c\r\n\r\n")

@@ -218,7 +218,19 @@ def test_target_that_could_lead_elsewhere_is_refused(relay: Any, upstream: Any, 
         b"3;\nabc\r\n",
         b"\r\n",
     ],
-    ids=["letters", "minus", "hex-prefix", "blank", "huge", "bare-lf", "too-long", "bare-lf-after", "nul", "lf-ext", "none"],
+    ids=[
+        "letters",
+        "minus",
+        "hex-prefix",
+        "blank",
+        "huge",
+        "bare-lf",
+        "too-long",
+        "bare-lf-after",
+        "nul",
+        "lf-ext",
+        "none",
+    ],
 )
 def test_bad_chunk_never_ends_well(relay: Any, upstream: Any, body: bytes) -> None:
     """A malformed chunk is refused with 400 and close; an upstream that was asked already sees no whole request."""

@@ -84,7 +84,9 @@ def test_a_chunked_upload_is_not_ended_for_the_client(relay: Any, upstream: Any,
     assert wire.read_rest()[0] == b""
 
 
-@pytest.mark.parametrize("part", [b"", b"GET", b"POST / HTTP/1.1\r\nHost: c\r\nContent-"], ids=["none", "word", "lines"])
+@pytest.mark.parametrize(
+    "part", [b"", b"GET", b"POST / HTTP/1.1\r\nHost: c\r\nContent-"], ids=["none", "word", "lines"]
+)
 @pytest.mark.parametrize("how", ["close", "reset", "half-close"])
 def test_before_the_request_is_whole(relay: Any, upstream: Any, part: bytes, how: str) -> None:
     """The client leaves before its head is whole: the upstream is never asked."""

@@ -256,7 +256,9 @@ def test_an_upstream_that_falls_silent_is_cut(start: Any, framed: bytes) -> None
 
 def test_there_is_no_limit_on_the_whole(start: Any) -> None:
     """A stream that goes on slowly is never cut: it lasts many times longer than every limit."""
-    relay, upstream = start(timeouts=Timeouts(head=1, body=1, keep_alive=1, first_byte=1, idle=1, upstream_keep_alive=1))
+    relay, upstream = start(
+        timeouts=Timeouts(head=1, body=1, keep_alive=1, first_byte=1, idle=1, upstream_keep_alive=1)
+    )
     client = relay.ask(GET)
     wire = upstream.accept()
     wire.read_head()

@@ -34,7 +34,9 @@ def asked(relay: Any, upstream: Any, request: bytes = POST) -> tuple[Any, Any]:
     return client, wire
 
 
-@pytest.mark.parametrize("request_bytes", [GET, POST, b"HEAD / HTTP/1.1\r\nHost: c\r\n\r\n"], ids=["get", "post", "head"])
+@pytest.mark.parametrize(
+    "request_bytes", [GET, POST, b"HEAD / HTTP/1.1\r\nHost: c\r\n\r\n"], ids=["get", "post", "head"]
+)
 def test_an_upstream_that_refuses_is_502(start: Any, free_port: int, request_bytes: bytes) -> None:
     """Nobody listens: 502 in the OpenAI shape, without a body for HEAD, and the client may go on asking."""
     relay, _ = start(target={"port": free_port})
@@ -189,7 +191,19 @@ def test_an_early_end_in_mid_stream_aborts(relay: Any, upstream: Any, framing: s
         b"0\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     ],
-    ids=["letters", "minus", "huge", "too-long", "bare-lf", "cut", "cut-size", "cut-trailer", "bad-trailer", "last", "head"],
+    ids=[
+        "letters",
+        "minus",
+        "huge",
+        "too-long",
+        "bare-lf",
+        "cut",
+        "cut-size",
+        "cut-trailer",
+        "bad-trailer",
+        "last",
+        "head",
+    ],
 )
 def test_a_bad_chunk_aborts(relay: Any, upstream: Any, bad: bytes) -> None:
     """A chunk that is malformed or cut short never becomes a clean end of the client's stream."""

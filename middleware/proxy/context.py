@@ -11,7 +11,7 @@ from middleware.proxy.heads import RequestRules
 from middleware.records.relay import Limits, RelayConfig, Timeouts
 
 if TYPE_CHECKING:
-    from middleware.proxy.client import ClientSide
+    from middleware.proxy.connection import ClientConnection
     from middleware.proxy.pool import Pool
     from middleware.proxy.tap import Tap
 
@@ -64,7 +64,7 @@ class Context:
         self.fault_log = fault_log
         self.access_log = access_log
         # In slices, by the order of arrival, so that a sweep need not look at all of them at once.
-        self.clients: tuple[set[ClientSide], ...] = tuple(set() for _ in range(SWEEP_SLICES))
+        self.clients: tuple[set[ClientConnection], ...] = tuple(set() for _ in range(SWEEP_SLICES))
         self.draining = False
         # Filled by AwarenessUpdate: conversation -> header value; None while the response header is switched off.
         self.awareness: dict[bytes, bytes] | None = {} if config.awareness_header else None

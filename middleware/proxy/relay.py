@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from middleware.proxy.client import ClientSide
+from middleware.proxy.connection import ClientConnection
 from middleware.proxy.context import AccessLog, Context, FaultLog
 from middleware.proxy.counters import Counters
 from middleware.proxy.dial import dialler
@@ -61,7 +62,7 @@ class Relay:
             client.abort()
         self.context.pool.close()
 
-    def _clients(self) -> list[ClientSide]:
+    def _clients(self) -> list[ClientConnection]:
         return [client for part in self.context.clients for client in part]
 
 

@@ -259,15 +259,22 @@ def test_a_second_signal_ends_at_once(start):
         assert relay.child.wait(10) == 1
 
 
+def siblings_of(parent: psutil.Process) -> list[psutil.Process]:
+    """The other relay processes that live."""
+    found = []
+    for child in parent.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one
+            if "middleware.server" in child.cmdline():
+                found.append(child)
+    return found
+
+
 def test_workers_share_port_control_and_numbers(start):
     """Two processes serve one port; one control gets exchanges and summed numbers of both, one's death included."""
     relay = start(control="run", workers=2)
     relay.noted("RelaySnapshot")
     parent = psutil.Process(relay.child.pid)
-    (sibling,) = waited(
-        lambda: [child for child in parent.children() if "middleware.server" in child.cmdline()],
-        lambda found: len(found) == 1,
-    )
+    (sibling,) = waited(lambda: siblings_of(parent), lambda found: len(found) == 1)
     waited(lambda: len(sibling.net_connections()), lambda listening: listening >= 1)
     for _ in range(40):
         assert relay.ask() == b"hello"
@@ -277,10 +284,7 @@ def test_workers_share_port_control_and_numbers(start):
         "the sibling served nothing"
     )
     sibling.kill()
-    waited(
-        lambda: [child.pid for child in parent.children() if "middleware.server" in child.cmdline()],
-        lambda pids: pids and sibling.pid not in pids,
-    )
+    waited(lambda: siblings_of(parent), lambda found: len(found) == 1 and found[0].pid != sibling.pid)
     before = relay.read_notes().count("requests 40")
     relay.noted("requests 40", before + 2)
     relay.child.send_signal(signal.SIGTERM)

@@ -79,9 +79,12 @@ class _Process:
         """Relay until told to stop; the exit code."""
         stop, kill = _signals()
         asyncio.get_running_loop().set_exception_handler(self._loop_fault)
-        async with running_relay(
-            self._config, fault_log=self._fault, access_log=self._access if self._config.access_log else None
-        ) as relay, asyncio.TaskGroup() as group:
+        async with (
+            running_relay(
+                self._config, fault_log=self._fault, access_log=self._access if self._config.access_log else None
+            ) as relay,
+            asyncio.TaskGroup() as group,
+        ):
             if parent_fd is not None:
                 await _join_parent(relay, parent_fd)
             siblings = self._start_siblings(relay, group) if parent_fd is None else []
@@ -132,7 +135,10 @@ class _Process:
         self._log.info("request", **line)
 
     def _fault(self, observer: str, error: BaseException) -> None:
-        self._log.fault("observer_failed", error, observer=observer)
+        if observer == "link":  # what a child says is not this process's fault, and no traceback explains it
+            self._log.warning("link_closed", reason=str(error))
+        else:
+            self._log.fault("observer_failed", error, observer=observer)
 
     def _loop_fault(self, _: asyncio.AbstractEventLoop, details: dict[str, object]) -> None:
         """What no protocol caught: uvloop has closed the connection that it came from."""

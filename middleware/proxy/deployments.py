@@ -48,6 +48,10 @@ class Deployments:
         self._default = self._by_name.get(DEFAULT.encode(), DeploymentMatch(DEFAULT))
         self._plain = not self._by_prefix and not self._by_key
 
+    def identify(self, head: RequestHead) -> str:
+        """The client's key id, where key ids are configured at all and the request has a credential; else empty."""
+        return key_id(head.credential, self._salt) if self._by_key and head.credential else ""
+
     def find(self, head: RequestHead) -> tuple[DeploymentMatch, str]:
         """The deployment of a request, and the client's key id where one had to be computed (else empty)."""
         if head.deployment and (named := self._by_name.get(head.deployment)):

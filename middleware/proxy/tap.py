@@ -38,9 +38,9 @@ class Recording:
         "started_at",
     )
 
-    def __init__(self, deployment: str, key_id: str, request_head: bytes, started_at: float) -> None:
+    def __init__(self, deployment: str, request_head: bytes, started_at: float) -> None:
         self.deployment = deployment
-        self.key_id = key_id
+        self.key_id = ""
         self.request_head = request_head
         self.started_at = started_at
         self.response_head = b""
@@ -86,7 +86,7 @@ class Tap:
         """What all open recordings hold now."""
         return self._kept
 
-    def begin(self, deployment: DeploymentMatch, key_id: str, head: RequestHead) -> Recording | None:
+    def begin(self, deployment: DeploymentMatch, head: RequestHead) -> Recording | None:
         """A recording for this request, or None."""
         if not deployment.tapped:
             return None
@@ -100,7 +100,7 @@ class Tap:
         if self._kept >= self._total_bytes:
             self._counters.count(self._counters.drops, "memory")
             return None
-        return Recording(deployment.name, key_id, head.forwarded, self._wall())
+        return Recording(deployment.name, head.forwarded, self._wall())
 
     def keep_request(self, recording: Recording, data: bytes) -> None:
         """Keep a reference to a piece of the request's body."""

@@ -79,7 +79,9 @@ class Transit:
         """Let the tap choose whether it keeps a copy."""
         try:
             if context.tap is not None:
-                self.recording = context.tap.begin(match, key_id, self.head)
+                self.recording = context.tap.begin(match, self.head)
+                if self.recording is not None:
+                    self.recording.key_id = key_id or context.deployments.identify(self.head)
         except Exception as error:  # noqa: BLE001 - an observer never breaks traffic
             context.contained("tap", error)
 

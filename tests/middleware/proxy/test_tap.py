@@ -191,24 +191,24 @@ HEAD = read_request(b"GET /v1/messages HTTP/1.1\r\nHost: a\r\n\r\n", RequestRule
 def test_the_rate_is_met_exactly(rate, expected):
     """Of a thousand requests the configured share is kept, evenly."""
     tap, _ = tap_of(rate=rate)
-    kept = [tap.begin(TAPPED[0], "", HEAD) for _ in range(1000)]
+    kept = [tap.begin(TAPPED[0], HEAD) for _ in range(1000)]
     assert abs(sum(one is not None for one in kept) - expected) <= 1
 
 
 def test_all_that_is_kept_is_bounded():
     """Open recordings together hold no more than the cap; what is over it is dropped and counted; nothing leaks."""
     tap, counters = tap_of(total_bytes=200)
-    first = tap.begin(TAPPED[0], "", HEAD)
+    first = tap.begin(TAPPED[0], HEAD)
     tap.keep_response(first, b"x" * 50)
     tap.keep_request(first, b"x" * 50)
     assert tap.kept_bytes >= 200
-    assert tap.begin(TAPPED[0], "", HEAD) is None
+    assert tap.begin(TAPPED[0], HEAD) is None
     assert counters.drops == {"memory": 1}
     tap.keep_response(first, b"x" * 40)
     assert first.response_truncated
     tap.finish(first, HEAD, "other", 200, complete=True, first_byte_seconds=0.1, duration_seconds=0.2)
     assert tap.kept_bytes == 0
-    assert tap.begin(TAPPED[0], "", HEAD) is not None
+    assert tap.begin(TAPPED[0], HEAD) is not None
 
 
 class Broken:

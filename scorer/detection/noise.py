@@ -33,42 +33,61 @@ class ScoreNoise:
 
 @dataclass(frozen=True, slots=True)
 class DistanceNoise:
-    """Of the squared distance from the usual answer: means and weights [item], its tolerance, and the weighted SD."""
+    """Of the squared distance from the usual answer: means and weights [item], and the weighted SD.
+
+    bias: mean of weight * (distance - mean) for an unchanged model; at least 0. error: standard error of the mean.
+    """
 
     means: Floats
     weights: Floats
-    tolerance: float
+    bias: float
+    error: float
     spread: float
 
 
 def score_noise(baseline: Baseline) -> ScoreNoise:
     """Weights for score residuals, with the bias that they bring, estimated by leaving each pass out in turn."""
-    counts = baseline.counts[:, None].astype(np.float64)
-    pooled = baseline.noise_variance
-    squares = np.nansum(baseline.residuals**2, axis=1, keepdims=True)
-    full = 1.0 / _shrunk(squares / (counts - 1.0), counts - 1.0, pooled)
-    freedom = np.maximum(counts - 2.0, 0.0)
-    without = np.maximum(squares - baseline.residuals**2 * counts / (counts - 1.0), 0.0) / np.maximum(freedom, 1.0)
-    left_out = 1.0 / _shrunk(without, freedom, pooled) / full.mean()
-    held_out = left_out * -baseline.residuals * counts / (counts - 1.0)
-    return ScoreNoise(full[:, 0] / full.mean(), left_out, max(0.0, float(np.nanmean(held_out))))
+    counts = baseline.counts.astype(np.float64)
+    shrunk, left_out = _shrunk_variances(baseline.residuals, counts, baseline.noise_variance)
+    weights, left_out_weights = _weights(shrunk, left_out)
+    return ScoreNoise(weights, left_out_weights, _bias(-baseline.residuals, left_out_weights, counts))
 
 
-def distance_noise(baseline: Baseline, tolerance: float) -> DistanceNoise:
-    """Weights for answer distances. Two standard errors of the baseline's own mean are added to the tolerance."""
+def distance_noise(baseline: Baseline) -> DistanceNoise:
+    """The same for answer distances, where larger is worse."""
     given = np.isfinite(baseline.distances)
     counts = np.maximum(given.sum(axis=1), 2).astype(np.float64)
-    distances = np.where(given, baseline.distances, 0.0)
-    means = distances.sum(axis=1) / counts
-    variances = np.where(given, (distances - means[:, None]) ** 2, 0.0).sum(axis=1) / (counts - 1.0)
-    pooled = max(float(((counts - 1.0) * variances).sum() / (counts - 1.0).sum()), VARIANCE_FLOOR)
-    shrunk = _shrunk(variances, counts - 1.0, pooled)
-    weights = (1.0 / shrunk) / (1.0 / shrunk).mean()
-    error = float(np.sqrt(pooled * (1.0 / counts).sum())) / len(means)
-    spread = float(np.sqrt((weights**2 * shrunk).mean()))
-    return DistanceNoise(means, weights, tolerance + 2.0 * error, spread)
+    means = np.where(given, baseline.distances, 0.0).sum(axis=1) / counts
+    residuals = np.where(given, baseline.distances - means[:, None], np.nan)
+    pooled = max(float(np.nansum(residuals**2) / (counts - 1.0).sum()), VARIANCE_FLOOR)
+    shrunk, left_out = _shrunk_variances(residuals, counts, pooled)
+    weights, left_out_weights = _weights(shrunk, left_out)
+    return DistanceNoise(
+        means=means,
+        weights=weights,
+        bias=_bias(residuals, left_out_weights, counts),
+        error=float(np.sqrt(pooled * (1.0 / counts).sum())) / len(means),
+        spread=float(np.sqrt((weights**2 * shrunk).mean())),
+    )
 
 
-def _shrunk(variances: Floats, freedom: Floats, pooled: float) -> Floats:
-    combined: Floats = (PRIOR_FREEDOM * pooled + freedom * variances) / (PRIOR_FREEDOM + freedom)
-    return combined
+def _shrunk_variances(residuals: Floats, counts: Floats, pooled: float) -> tuple[Floats, Floats]:
+    """Variances drawn towards the pooled one, [item], and the same without each pass, [item, pass]."""
+    k = counts[:, None]
+    squares = np.nansum(residuals**2, axis=1, keepdims=True)
+    without = np.maximum(squares - residuals**2 * k / (k - 1.0), 0.0)
+    shrunk = (PRIOR_FREEDOM * pooled + squares) / (PRIOR_FREEDOM + k - 1.0)
+    left_out = (PRIOR_FREEDOM * pooled + without) / (PRIOR_FREEDOM + k - 2.0)
+    return shrunk[:, 0], left_out
+
+
+def _weights(shrunk: Floats, left_out: Floats) -> tuple[Floats, Floats]:
+    scale = float((1.0 / shrunk).mean())
+    return 1.0 / shrunk / scale, 1.0 / left_out / scale
+
+
+def _bias(worse: Floats, left_out_weights: Floats, counts: Floats) -> float:
+    """Mean weighted loss of each pass against the others, as a future answer would have it; worse: [item, pass]."""
+    held_out = left_out_weights * worse * (counts / (counts - 1.0))[:, None]
+    present = np.isfinite(held_out)
+    return max(0.0, float(held_out[present].mean())) if present.any() else 0.0

@@ -103,15 +103,15 @@ class Panel:
     def of(cls, baselines: Sequence[Baseline], limits: Floats) -> "Panel":
         """Stack baselines with their CUSUM limits, [row, allowance]."""
         scores = [score_noise(b) for b in baselines]
-        answers = [distance_noise(b, CHANGE_TOLERANCE) for b in baselines]
+        answers = [distance_noise(b) for b in baselines]
         means = np.array([b.means for b in baselines])
         mean_variance = np.array([b.mean_variance for b in baselines])
         bias = np.array([s.bias for s in scores])
         tolerances = (TOLERANCE + np.maximum(np.sqrt(mean_variance), bias))[:, None]
         distances = np.array([a.means for a in answers])
-        distance_tolerances = np.array([[a.tolerance] for a in answers])
-        spread = np.array([[a.spread] for a in answers])
-        onset_allowances = np.maximum(np.array(ONSET_ALLOWANCES) * spread, distance_tolerances)
+        distance_tolerances = np.array([[CHANGE_TOLERANCE + 2.0 * a.error + a.bias] for a in answers])
+        smallest = np.array([[CHANGE_TOLERANCE + 2.0 * a.error] for a in answers])
+        spread, distance_bias = np.array([[a.spread] for a in answers]), np.array([[a.bias] for a in answers])
         return cls(
             limits=limits,
             means=means,
@@ -123,7 +123,7 @@ class Panel:
             distance_weights=np.array([a.weights for a in answers]),
             distance_tolerances=distance_tolerances,
             distance_caps=_LARGEST_LOSS / (distances + distance_tolerances),
-            onset_allowances=onset_allowances,
+            onset_allowances=distance_bias + np.maximum(np.array(ONSET_ALLOWANCES) * spread, smallest),
             noise_variance=np.array([b.noise_variance for b in baselines]),
             mean_variance=mean_variance,
         )

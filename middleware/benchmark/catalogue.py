@@ -11,6 +11,7 @@ _RAW = f"https://raw.githubusercontent.com/EQ-bench/EQ-Bench/{PINNED_COMMIT}/dat
 
 # All packs together go by this name.
 BUNDLED = "bundled"
+STARTER = "starter"
 
 
 @dataclass(frozen=True, slots=True)

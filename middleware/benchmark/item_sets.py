@@ -7,13 +7,13 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from middleware.benchmark.catalogue import BUNDLED, OFFICIAL, OfficialFile, official_by_sha256
+from middleware.benchmark.catalogue import BUNDLED, OFFICIAL, STARTER, OfficialFile, official_by_sha256
 from middleware.benchmark.fetch import stored_path
 from middleware.errors import ItemSetError
 from scorer.items import Item, ItemSet, parse_bundled, parse_official
@@ -22,6 +22,8 @@ __all__ = ["Listing", "find_problems", "listing", "load", "pack_names"]
 
 _MAX_BYTES = 16 * 1024 * 1024
 _WORD = re.compile(r"\w+")
+_STARTER_PACKS = ("companion", "marketing", "tutoring")
+_STARTER_ITEMS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def load(name_or_path: str, data_dir: Path) -> ItemSet:
     """The item set; raises ItemSetError that says what is wrong and how to get it."""
     if name_or_path == BUNDLED:
         return _all_packs()
+    if name_or_path == STARTER:
+        return _starter()
     if name_or_path in pack_names():
         return _pack(name_or_path)
     if name_or_path in OFFICIAL:
@@ -54,13 +58,13 @@ def load(name_or_path: str, data_dir: Path) -> ItemSet:
     path = Path(name_or_path)
     if path.is_file():
         return _file(path)
-    names = ", ".join([BUNDLED, *pack_names(), *OFFICIAL])
+    names = ", ".join([BUNDLED, STARTER, *pack_names(), *OFFICIAL])
     raise ItemSetError(f"{name_or_path!r} is neither an item set nor a file: choose from {names}, or name a file")
 
 
 def listing(data_dir: Path) -> list[Listing]:
     """All sets that have a name, whether or not they are here."""
-    packs = [load(name, data_dir) for name in (BUNDLED, *pack_names())]
+    packs = [load(name, data_dir) for name in (BUNDLED, STARTER, *pack_names())]
     rows = [Listing(s.name, "bundled", s.version, s.language, len(s.items), True, s.sha256) for s in packs]
     return rows + [
         Listing(o.name, "official", o.version, o.language, o.items, stored_path(o, data_dir).is_file(), o.sha256)
@@ -108,9 +112,18 @@ def _pack(name: str) -> ItemSet:
 
 def _all_packs() -> ItemSet:
     packs = [_pack(name) for name in pack_names()]
+    return _together(BUNDLED, packs, [item for pack in packs for item in pack.items])
+
+
+def _starter() -> ItemSet:
+    """A small set for a first look and for dry runs: the first dialogues of each kind of deployment."""
+    packs = [_pack(name) for name in _STARTER_PACKS]
+    return _together(STARTER, packs, [item for pack in packs for item in pack.items[:_STARTER_ITEMS]])
+
+
+def _together(name: str, packs: Sequence[ItemSet], items: Sequence[Item]) -> ItemSet:
     digest = hashlib.sha256("\n".join(f"{pack.name} {pack.sha256}" for pack in packs).encode()).hexdigest()
-    items = tuple(item for pack in packs for item in pack.items)
-    return ItemSet(name=BUNDLED, version="v2", language="en", items=items, official=False, sha256=digest)
+    return ItemSet(name=name, version="v2", language="en", items=tuple(items), official=False, sha256=digest)
 
 
 def _official(official: OfficialFile, data_dir: Path) -> ItemSet:

@@ -83,10 +83,10 @@ class Demo:
 
     def benchmark(self) -> bool:
         """Step 2: a batch of bundled items, by the same command that anybody uses; whether it has outcomes."""
-        self._step(2, f"EQ-Bench-style items against the real model ({_ITEMS} of the bundled ones)")
+        self._step(2, f"EQ-Bench-style items against the real model ({_ITEMS} of the bundled starter set)")
         folder = self._folder / "run"
         arguments = (
-            *("run", "--upstream", self.model_url, "--model", MODEL_NAME, "--items", "bundled"),
+            *("run", "--upstream", self.model_url, "--model", MODEL_NAME, "--items", "starter"),
             *("--limit", str(_ITEMS), "--concurrency", "2"),
         )
         self._console.print(f"[dim]$ eqwatch {' '.join(arguments)}[/]", highlight=False)
@@ -132,7 +132,7 @@ class Demo:
         self._step(4, "An upgrade that makes it worse")
         replay = [f"{_SCRIPTED_NAME}={data.replay_file(name)}" for name in ("scripted-strong", "scripted-weak")]
         command = eqwatch_command(
-            *("fake-upstream", "--port", "0", "--items", "bundled", "--noise", "low"),
+            *("fake-upstream", "--port", "0", "--items", "starter", "--noise", "low"),
             *("--replay", replay[0], "--replay", replay[1]),
         )
         upstream = self._child("scripted-upstream", command).ready(_READY_SECONDS)[0]
@@ -140,7 +140,7 @@ class Demo:
             "scripted: both models (their answers come from files). real: benchmark, baseline, detection, metrics."
         )
         sidecar = self.serve("upgrade", upstream, _UPGRADE, ports=(0, 0))
-        self._say("a baseline is made: five passes over the bundled items")
+        self._say("a baseline is made: five passes over the 24 starter items")
         before = watch_upgrade(
             sidecar.admin,
             reached=lambda m: m.state == "fine" and m.ratio is not None,
@@ -213,7 +213,7 @@ sample_rate = 1.0
 _UPGRADE = f"""
 [benchmark]
 model = "{_SCRIPTED_NAME}"
-items = ["bundled"]
+items = ["starter"]
 batch = 6
 interval = "500ms"
 commissioning_passes = 5

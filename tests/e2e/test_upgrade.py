@@ -12,7 +12,7 @@ REPLAY = Path(__file__).resolve().parents[2] / "examples" / "replay"
 CONFIG = """
 [benchmark]
 model = "assistant"
-items = ["bundled"]
+items = ["starter"]
 batch = 12
 interval = "500ms"
 commissioning_passes = 5
@@ -31,7 +31,7 @@ def test_a_weaker_model_behind_the_same_name_opens_one_incident(
 ) -> None:
     """The baseline survives a kill of control; after the swap the verdict, the metrics and the events agree."""
     upstream = start_fake_upstream(
-        *("--items", "bundled", "--noise", "low"),
+        *("--items", "starter", "--noise", "low"),
         *("--replay", f"assistant={REPLAY / 'scripted-strong.json'}"),
         *("--replay", f"assistant={REPLAY / 'scripted-weak.json'}"),
     )
@@ -42,20 +42,20 @@ def test_a_weaker_model_behind_the_same_name_opens_one_incident(
     sidecar.wait_for_control(other_than=killed)
     assert state_of(sidecar) == "fine", "the baseline is restored, not made anew"
     metrics = sidecar.metrics()
-    assert metrics['eqwatch_bench_regression_active{deployment="default",item_set="bundled"}'] == 0
-    assert metrics['eqwatch_bench_score_points{deployment="default",item_set="bundled"}'] > 85
+    assert metrics['eqwatch_bench_regression_active{deployment="default",item_set="starter"}'] == 0
+    assert metrics['eqwatch_bench_score_points{deployment="default",item_set="starter"}'] > 85
 
     switch_models(upstream)
     eventually(lambda: state_of(sidecar) == "regressed", seconds=90, what="the regression is an incident")
     metrics = eventually(
         lambda: (
-            (m := sidecar.metrics())['eqwatch_bench_regression_active{deployment="default",item_set="bundled"}'] and m
+            (m := sidecar.metrics())['eqwatch_bench_regression_active{deployment="default",item_set="starter"}'] and m
         ),
         seconds=20,
         what="the incident is exported",
     )
-    assert metrics['eqwatch_bench_regression_cusum_ratio{deployment="default",item_set="bundled"}'] >= 0
-    assert metrics['eqwatch_bench_delta_points_upper{deployment="default",item_set="bundled"}'] < 0
+    assert metrics['eqwatch_bench_regression_cusum_ratio{deployment="default",item_set="starter"}'] >= 0
+    assert metrics['eqwatch_bench_delta_points_upper{deployment="default",item_set="starter"}'] < 0
     verdict = sidecar.json("/api/v1/verdicts")[0]
     assert verdict["delta"] < -5
     assert verdict["incident"]
@@ -69,7 +69,7 @@ def test_without_model_or_key_nothing_is_asked_and_the_page_says_what_to_set(
     start_sidecar: Callable[..., Any], start_fake_upstream: Callable[..., str]
 ) -> None:
     """Not configured is said, never guessed: no call reaches the upstream."""
-    upstream = start_fake_upstream("--items", "bundled")
+    upstream = start_fake_upstream("--items", "starter")
     sidecar = start_sidecar(upstream)
     verdict = sidecar.json("/api/v1/verdicts")[0]
     assert verdict["state"] == "not_measured"

@@ -48,7 +48,7 @@ def test_damaged_official_file(eqbench_dir: Path, tmp_path: Path) -> None:
 def test_listing(tmp_path: Path) -> None:
     """Every set with a name is listed, whether it is here or not."""
     rows = {row.name: row for row in listing(tmp_path)}
-    assert set(rows) == {"bundled", *pack_names(), *OFFICIAL}
+    assert set(rows) == {"bundled", "starter", *pack_names(), *OFFICIAL}
     assert rows["bundled"].present
     assert not rows["eqbench-v2"].present
     assert rows["eqbench-v2"].items == 171

@@ -68,7 +68,7 @@ def test_recorded_models_give_their_score(
 
 def test_tables_and_failures(eqwatch: Eqwatch, fake_upstream: Callable[..., Any], strong: Path, tmp_path: Path) -> None:
     """Without --json it shows progress, failures with examples, outcomes, score and cost; the key is nowhere."""
-    with fake_upstream("--items", "bundled", "--replay", f"strong={strong}") as url:
+    with fake_upstream("--items", "starter", "--replay", f"strong={strong}") as url:
         result = eqwatch(
             *("run", "--upstream", url, "--model", "strong", "--items", "marketing", "--data-dir", tmp_path),
             EQWATCH_UPSTREAM_API_KEY=KEY,
@@ -93,7 +93,7 @@ def test_killed_run_goes_on(
     kill: signal.Signals,
 ) -> None:
     """A run that is interrupted or killed keeps what it has; the same command asks only the rest."""
-    with fake_upstream("--items", "bundled", "--replay", f"strong={strong}", "--latency", 150) as url:
+    with fake_upstream("--items", "starter", "--replay", f"strong={strong}", "--latency", 150) as url:
         command = ("run", "--upstream", url, "--model", "strong", "--data-dir", tmp_path, "--concurrency", 2, "--json")
         with start_eqwatch(*command) as process:
             assert "answers" in process.stderr.readline()  # a tenth is done and saved
@@ -115,7 +115,7 @@ def test_killed_run_goes_on(
 
 def test_fresh_run(eqwatch: Eqwatch, fake_upstream: Callable[..., Any], strong: Path, tmp_path: Path) -> None:
     """A finished run is not continued: the same command begins a new one, over fewer items if so limited."""
-    with fake_upstream("--items", "bundled", "--replay", f"strong={strong}") as url:
+    with fake_upstream("--items", "starter", "--replay", f"strong={strong}") as url:
         command = ("run", "--upstream", url, "--model", "strong", "--data-dir", tmp_path, "--json")
         reports = [json.loads(eqwatch(*command, "--limit", 6, "--passes", 2).stdout) for _ in range(2)]
         assert stats(url)["requests"] == 24
@@ -126,7 +126,7 @@ def test_fresh_run(eqwatch: Eqwatch, fake_upstream: Callable[..., Any], strong: 
 
 def test_structured_answers(eqwatch: Eqwatch, fake_upstream: Callable[..., Any], strong: Path, tmp_path: Path) -> None:
     """Structured answers are asked for and read, under another protocol than text."""
-    with fake_upstream("--items", "bundled", "--replay", f"strong={strong}") as url:
+    with fake_upstream("--items", "starter", "--replay", f"strong={strong}") as url:
         result = eqwatch(
             *("run", "--upstream", url, "--model", "strong", "--items", "marketing", "--answer-format", "json_schema"),
             *("--data-dir", tmp_path, "--json"),

@@ -53,13 +53,9 @@ def serve(
     parent_fd: in a sibling, its end of the socket to the first process. Raises OSError (can't listen) and
     ConfigurationError.
     """
-    log = JsonLog(sys.stderr)
-    process = _Process(config, log)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(process.run(control_command, control_stdin, announce, parent_fd))
-    finally:
-        log.close()
+    process = _Process(config, JsonLog(sys.stderr.fileno()))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(process.run(control_command, control_stdin, announce, parent_fd))
 
 
 class _Process:
@@ -164,7 +160,6 @@ async def _drain(relay: Relay, kill: asyncio.Event) -> int:
 def _end_at_once(log: JsonLog, code: int) -> None:
     """End without waiting for anyone: the kernel takes the children with it."""
     log.warning("ended_by_second_signal", code=code)
-    log.close()
     os._exit(code)
 
 

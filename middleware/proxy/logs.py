@@ -1,84 +1,58 @@
-"""The relay's log: JSON lines on standard error, written by a thread so that a stuck reader stops nothing."""
+"""The relay's log: one JSON object a line on standard error, and never a wait: what a stuck reader can't take is lost.
 
-import logging
-import queue
-import threading
+No logging thread: a second thread would make every system call and allocation of the relay dearer.
+"""
+
+import os
+import select
 import time
-from collections.abc import Callable
-from logging.handlers import QueueHandler, QueueListener
-from typing import Any, TextIO
+import traceback
+from typing import Any
 
 import msgspec
 
 __all__ = ["JsonLog"]
 
-_MAX_QUEUED = 10_000
-_CLOSE_SECONDS = 1.0
-
-
-class _Lines(logging.Formatter):
-    """An event and its fields as one JSON object; a traceback, where there is one, as a field."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
-        fields = getattr(record, "fields", None)
-        if isinstance(fields, dict):
-            line |= fields
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
-
-
-class _DroppingHandler(QueueHandler):
-    """Counts what the full queue can't take."""
-
-    def __init__(self, lines: "queue.Queue[logging.LogRecord]", dropped: Callable[[], None]) -> None:
-        super().__init__(lines)
-        self._dropped = dropped
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        try:
-            self.queue.put_nowait(record)
-        except queue.Full:
-            self._dropped()
-
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        return record  # formatted by the thread: that is off the loop
+# A pipe that is writable takes this much without blocking (POSIX: PIPE_BUF).
+_MAX_LINE_BYTES = 4096
+_MAX_TRACEBACK_CHARACTERS = 2000
 
 
 class JsonLog:
-    """Owns the queue and the thread. dropped: called for each line that was lost because the reader is stuck."""
+    """Writes to a descriptor that it does not own. dropped: lines lost so far; the next line that is written tells."""
 
-    def __init__(self, stream: TextIO, dropped: Callable[[], None] = lambda: None) -> None:
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(_Lines())
-        lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_QUEUED)
-        self._logger = logging.getLogger("eqwatch.relay")
-        self._logger.setLevel(logging.INFO)
-        self._logger.propagate = False
-        self._logger.addHandler(_DroppingHandler(lines, dropped))
-        self._listener = QueueListener(lines, handler)
-        self._listener.start()
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+        self.dropped = 0
 
     def info(self, event: str, **fields: Any) -> None:
         """Log an event."""
-        self._logger.info(event, extra={"fields": fields})
+        self._write("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """Log something that an operator should look at."""
-        self._logger.warning(event, extra={"fields": fields})
+        self._write("warning", event, fields)
 
     def fault(self, event: str, error: BaseException, **fields: Any) -> None:
-        """Log an error with its traceback."""
-        self._logger.error(event, extra={"fields": fields}, exc_info=error)
+        """Log an error with (the end of) its traceback."""
+        text = "".join(traceback.format_exception(error))
+        self._write("error", event, fields | {"traceback": text[-_MAX_TRACEBACK_CHARACTERS:]})
 
-    def close(self) -> None:
-        """Write what is queued, unless the reader is stuck: then that is lost."""
-        self._logger.handlers.clear()
-        thread = threading.Thread(target=self._listener.stop, daemon=True)
-        thread.start()
-        thread.join(_CLOSE_SECONDS)
+    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        line = {"timestamp": now, "level": level, "event": event} | fields
+        if self.dropped:
+            line["lines_dropped"] = self.dropped
+        data = msgspec.json.encode(line) + b"\n"
+        if len(data) > _MAX_LINE_BYTES:
+            data = msgspec.json.encode({"timestamp": now, "level": level, "event": event, "cut": True}) + b"\n"
+        if not any(events & select.POLLOUT for _, events in self._poll.poll(0)):
+            self.dropped += 1
+            return
+        try:
+            os.write(self._descriptor, data)
+            self.dropped = 0
+        except OSError:  # the reader is gone: there is nobody left to tell
+            self.dropped += 1

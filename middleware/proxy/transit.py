@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Transit"]
 
+_LOGGED_PATH_BYTES = 512
 # Methods that may be sent twice (RFC 9110, 9.2.2).
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
@@ -143,7 +144,7 @@ class Transit:
     def _log_line(self, now: float, *, complete: bool) -> dict[str, str | int | float | bool]:
         return {
             "method": self.head.method.decode("ascii"),
-            "path": self.head.target.partition(b"?")[0].decode("ascii"),
+            "path": self.head.target.partition(b"?")[0][:_LOGGED_PATH_BYTES].decode("ascii"),
             "status": self.status or CANCELLED_CODE,
             "deployment": self.cell.deployment,
             "dialect": self.cell.dialect,

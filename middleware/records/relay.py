@@ -78,7 +78,10 @@ class DeploymentMatch:
 
 @dataclass(frozen=True, slots=True)
 class RelayConfig:
-    """Everything that the relay needs; it reads no file and no environment of its own."""
+    """Everything that the relay needs; it reads no file and no environment of its own.
+
+    workers: processes that share the ports and one control; limits hold for each of them.
+    """
 
     upstream: UpstreamTarget
     listeners: tuple[Listener, ...] = (Listener(),)

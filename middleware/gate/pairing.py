@@ -23,6 +23,14 @@ class Evidence:
     baseline: tuple[ItemResult, ...]
     candidate: tuple[ItemResult, ...]
 
+    def of_passes(self, passes: int) -> "Evidence":
+        """Without later passes: a gate that goes on may decide earlier than it had asked, once failed calls succeed."""
+        return replace(
+            self,
+            baseline=tuple(result for result in self.baseline if result.repetition < passes),
+            candidate=tuple(result for result in self.candidate if result.repetition < passes),
+        )
+
 
 def require_comparable(baseline: Run, candidate: Run) -> None:
     """Raise ConfigurationError unless both runs asked the same items in the same way (statistics: the protocol key)."""

@@ -26,11 +26,8 @@ from scorer.items import Item
 
 __all__ = ["Decided", "Watch", "run_gate"]
 
-_WRONG_USE = {
-    401: "check {key}",
-    403: "{key} may not use this model or path",
-    404: "check the upstream URL and the model name",
-}
+# Key, path or model name: the user's to mend, and no measurement failed.
+_WRONG_USE = frozenset({401, 403, 404})
 _KEYS: dict[Role, str] = {"baseline": "EQWATCH_UPSTREAM_API_KEY", "candidate": "EQWATCH_CANDIDATE_API_KEY"}
 
 
@@ -119,7 +116,7 @@ class _Gate:
             await self._ask_pass(number, done)
             if not is_look(number, self.request.rules):
                 continue
-            evidence = await self._evidence()
+            evidence = (await self._evidence()).of_passes(number)
             looks.append(compared(evidence, self.request.item_set, number, self.request.rules))
             self.watch.look(looks[-1])
             if looks[-1].verdict is not None:
@@ -161,10 +158,10 @@ class _Gate:
         try:
             await session.ask(item, repetition)
         except UpstreamError as error:
-            text = f"{role} {session.run.model} at {session.run.upstream}: {error}"
+            # The client knows the name of one key only.
+            text = f"{role} {session.run.model}: {error}".replace(_KEYS["baseline"], _KEYS[role])
             if error.status in _WRONG_USE:
-                hint = _WRONG_USE[error.status].format(key=_KEYS[role])
-                raise ConfigurationError(f"{role} {session.run.model}: {error}; {hint}") from None
+                raise ConfigurationError(text) from None
             raise UpstreamError(error.reason, text, status=error.status) from None
 
     async def _evidence(self) -> Evidence:

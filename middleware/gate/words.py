@@ -93,11 +93,13 @@ def next_step(report: GateReport) -> str:
 
 def _what_would_decide(report: GateReport) -> str:
     found, needed = report.comparison, report.comparison.passes_to_decide
-    if needed is not None:
-        most = "at most " if found.passes == 1 else "about "
-        text = f"If the difference stays as it is, {most}{needed} passes decide it: --max-passes {needed}."
-        if found.passes == 1:
-            text += " After one pass the noise of answers is not known yet, so it may be far fewer."
+    if needed is not None and found.passes == 1:
+        text = (
+            f"If the difference stays as it is, at most {needed} passes decide it (--max-passes {needed}); probably "
+            "far fewer, as one pass can't tell the noise of answers from real change: --max-passes 4 measures it."
+        )
+    elif needed is not None:
+        text = f"If the difference stays as it is, about {needed} passes decide it: --max-passes {needed}."
     elif found.passes == 1:
         text = (
             "The difference lies so close to the margin that one pass can't tell how many would decide; "

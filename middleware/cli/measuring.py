@@ -16,7 +16,6 @@ from middleware.benchmark.manual import RunRequest, run_to_carry_out
 from middleware.benchmark.outcomes import RunReport
 from middleware.benchmark.runner import Progress as OnResult
 from middleware.benchmark.runner import run_benchmark
-from middleware.cli.options import store_url
 from middleware.cli.tables import print_failures, print_score
 from middleware.records.benchmark import ItemResult, Run
 from middleware.settings import Settings
@@ -42,7 +41,7 @@ def measure(request: RunRequest, calls: Calls, *, fresh: bool) -> RunReport:
     """Carry the run out, showing progress on standard error. Ctrl-C leaves it resumable and says so."""
     settings = calls.settings
     errors = Console(stderr=True)
-    store = Store(store_url(settings))
+    store = Store(settings.store_url)
     store.open()
     try:
         with run_to_carry_out(request, store, settings.data_dir, at=time.time(), fresh=fresh) as run:

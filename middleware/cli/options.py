@@ -5,9 +5,9 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from middleware.settings import Settings, load_settings
+from middleware.settings import load_settings
 
-__all__ = ["DataDir", "data_dir_of", "store_url"]
+__all__ = ["DataDir", "data_dir_of"]
 
 DataDir: TypeAlias = Annotated[
     Path | None, typer.Option(help="Where the store and the items are kept; default: as configured.")
@@ -17,10 +17,3 @@ DataDir: TypeAlias = Annotated[
 def data_dir_of(chosen: Path | None) -> Path:
     """The directory of the command line, else of environment and configuration file."""
     return chosen if chosen is not None else load_settings().data_dir
-
-
-def store_url(settings: Settings) -> str:
-    """The configured store, else SQLite in the data directory."""
-    if settings.store.url is not None:
-        return settings.store.url.get_secret_value()
-    return f"sqlite:///{settings.data_dir / 'eqwatch.db'}"

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -142,7 +141,6 @@ async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
     models = {settings.benchmark.model or "", settings.judge.model or ""}
     models |= {deployment.model or "" for deployment in settings.deployments}
     metrics = Metrics(registry, models=models - {""})
-    metrics.build_info.info({"version": version("eqwatch"), "python": platform.python_version()})
     spool = Spool(
         _SPOOLED_WRITES,
         on_drop=lambda reason: metrics.dropped_total.labels(queue="store", reason=reason).inc(),

@@ -61,12 +61,12 @@ def body(load: Load, folder: Path) -> Path:
 
 
 def request_body(*, stream: bool, wish: str, size: int = _REQUEST_BYTES) -> bytes:
-    """A chat completion request of exactly `size` bytes that carries the mock's instruction in its `user` field."""
+    """A chat completion request of exactly `size` bytes whose user message begins with the mock's instruction."""
 
     def encoded(text: str) -> bytes:
         system = {"role": "system", "content": "You are a patient companion."}
-        request = {"model": "bench-1", "messages": [system, {"role": "user", "content": text}], "temperature": 0.7}
-        return json.dumps({**request, "stream": stream, "user": wish}).encode()
+        messages = [system, {"role": "user", "content": f"[mock: {wish}] {text}"}]
+        return json.dumps({"model": "bench-1", "messages": messages, "temperature": 0.7, "stream": stream}).encode()
 
     room = size - len(encoded(""))
     if room < 0:

@@ -43,6 +43,8 @@ class Session:
                     self._leave_out(report, target.name, error)
 
     def _one_stream_try(self, report: Report, name: str, running: Running) -> None:
+        self.native.run_load(Load("first requests", 4, 2.0, 0.0), running.port)  # some proxies load code at their first
+        self.native.run_load(Load("first streams", 4, 2.0, 0.0, stream=True, wish="chunks=5"), running.port)
         streamed = streams.cancelled(self.mock, running.port, stream=True)
         report.streamed.setdefault(name, []).append(streamed)
         report.waiting.setdefault(name, []).append(streams.cancelled(self.mock, running.port, stream=False))

@@ -2,7 +2,8 @@
  *
  *   mock_upstream PORT        (0 picks a free port; the port is printed as the first line)
  *
- * The request's "user" field says what to answer, e.g. {"user": "delay=20 pace=20 chunks=200"}:
+ * A note in the text of any message says what to answer, e.g. {"content": "[mock: delay=20 pace=20 chunks=200] Hello"};
+ * gateways that write the request anew keep the text where they may drop other fields:
  *   delay   ms before the first byte          pace    ms between SSE chunks (0: back to back, one write each)
  *   chunks  number of SSE chunks              bytes   size of a JSON answer's content
  *   status  another status than 200 (JSON answers only)
@@ -246,18 +247,15 @@ static long wish(const char *text, const char *end, const char *name, long other
 }
 
 static void read_wishes(connection *c, const char *body, size_t size) {
-    const char *user = memmem(body, size, "\"user\":", 7), *end = user;
-    if (user) {
-        const char *limit = body + size;
-        user = memchr(user + 7, '"', (size_t)(limit - user - 7));
-        end = user ? memchr(user + 1, '"', (size_t)(limit - user - 1)) : NULL;
-    }
-    if (!user || !end) user = end = body;
-    c->delay_ms = wish(user, end, "delay=", 0);
-    c->pace_ms = wish(user, end, "pace=", 0);
-    c->chunks = wish(user, end, "chunks=", 100);
-    c->status = wish(user, end, "status=", 200);
-    c->bytes = wish(user, end, "bytes=", 1740); /* 2 KB with its JSON envelope */
+    static const char mark[] = "[mock:";
+    const char *note = memmem(body, size, mark, sizeof mark - 1);
+    const char *end = note ? memchr(note, ']', (size_t)(body + size - note)) : NULL;
+    if (!end) note = end = body;
+    c->delay_ms = wish(note, end, "delay=", 0);
+    c->pace_ms = wish(note, end, "pace=", 0);
+    c->chunks = wish(note, end, "chunks=", 100);
+    c->status = wish(note, end, "status=", 200);
+    c->bytes = wish(note, end, "bytes=", 1740); /* 2 KB with its JSON envelope */
     if (c->bytes < 0 || c->bytes > MAX_ANSWER) c->bytes = 1740;
     c->stream = memmem(body, size, "\"stream\": true", 14) || memmem(body, size, "\"stream\":true", 13);
     c->head_sent = false;

@@ -65,8 +65,9 @@ def _check(settings: Settings) -> None:
     try:
         bound(admin.listen).close()
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise ConfigurationError(
-            f"admin.listen {admin.listen!r} can't be used ({os.strerror(error.errno or 0)}): pass --admin-listen HOST:PORT"
+            f"admin.listen {admin.listen!r} can't be used ({reason}): pass --admin-listen HOST:PORT"
         ) from error
 
 

@@ -26,11 +26,12 @@ __all__ = ["RelayProcess", "start_relay"]
 
 @dataclass
 class RelayProcess:
-    """A running relay. addresses: (host, port) of each listener, or (path, 0)."""
+    """A running relay. addresses: (host, port) of each listener, or (path, 0). forgiven: errors it may log."""
 
     process: subprocess.Popen[bytes]
     addresses: list[tuple[str, int]]
     log: Path
+    forgiven: set[str] = field(default_factory=set)
     _wires: list[Wire] = field(default_factory=list)
     _resting: int = 0
 

@@ -267,8 +267,10 @@ def test_a_good_request_before_a_bad_one_is_answered(relay: Any, upstream: Any) 
 UPGRADES = {
     "websocket": b"GET /v1/realtime HTTP/1.1\r\nHost: c\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    "h2c": b"GET / HTTP/1.1\r\nHost: c\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n\r\n",
-    "post": b"POST / HTTP/1.1\r\nHost: c\r\nConnection: keep-alive, upgrade\r\nupgrade: foo/2\r\nContent-Length: 0\r\n\r\n",
+    "h2c": b"GET / HTTP/1.1\r\nHost: c\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    b"HTTP2-Settings: AAM\r\n\r\n",
+    "post": b"POST / HTTP/1.1\r\nHost: c\r\nConnection: keep-alive, upgrade\r\nupgrade: foo/2\r\n"
+    b"Content-Length: 0\r\n\r\n",
     "connect": b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n",
 }
 

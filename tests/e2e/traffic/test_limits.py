@@ -82,7 +82,7 @@ def test_a_head_under_the_limit_passes(start: Any) -> None:
 
 
 def test_a_declared_body_over_the_limit_is_413(start: Any) -> None:
-    """A length over the limit is answered with 413, readable even while the client still sends; nothing goes upstream."""
+    """A length over the limit is answered with 413, readable while the client still sends; nothing goes upstream."""
     relay, upstream = start(limits=Limits(body_bytes=1000))
     client = relay.ask(POST + b"Content-Length: 2000000\r\n\r\n" + b"a" * 2_000_000)
     answer = client.read_answer()
@@ -173,7 +173,7 @@ def test_slow_loris_in_the_body(start: Any) -> None:
 
 
 def test_a_slow_upload_that_goes_on_is_not_ended(start: Any) -> None:
-    """Pauses shorter than the body's limit are fine, however long the whole takes; nor is the upstream blamed for it."""
+    """Pauses shorter than the body's limit are fine, however long the whole takes, and no fault of the upstream."""
     relay, upstream = start(timeouts=Timeouts(body=3.0, first_byte=1.0, idle=1.0))
     client = relay.ask(POST + b"Content-Length: 15\r\n\r\n")
     wire = upstream.accept()

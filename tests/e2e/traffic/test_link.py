@@ -112,7 +112,7 @@ def test_an_exchange_is_offered_without_its_secrets(linked: Any) -> None:
     by_key = DeploymentMatch("by-key", key_ids=("0" * 16,))
     relay, upstream, link = linked(deployments=(by_key, DeploymentMatch("tutor", path_prefixes=("/v1/",), tapped=True)))
     link.tell(Credit(10))
-    exchange(relay, upstream, headers=b"x-eqwatch-conversation: c-1\r\nCookie: s=sk-canary\r\nx-api-key: sk-canary\r\n")
+    exchange(relay, upstream, headers=b"x-eqwatch-conversation: c-1\r\nCookie: s=sk-canary\r\n")
     offered = link.hear(Exchange)
     assert (offered.deployment, offered.dialect, offered.status) == ("tutor", "openai_chat", 200)
     assert (offered.request_body, offered.response_body) == (b"{}", b"ok")

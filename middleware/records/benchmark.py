@@ -12,7 +12,7 @@ RunStatus = Literal["running", "finished", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """What has to be equal before two scores may be compared. The model and its upstream are the subject, not in here."""
+    """What has to be equal before two scores may be compared. Model and upstream are the subject, not in here."""
 
     item_set: str
     item_set_sha256: str

@@ -29,7 +29,7 @@ class Exchange(msgspec.Struct, frozen=True, tag="exchange", array_like=True):
     deployment: a configured name or ``default``. dialect: ``openai_chat``, ``openai_responses``,
     ``anthropic_messages`` or ``other``, from path and media type alone.
     request_headers, response_headers: allow-listed, lower-case names, order and duplicates kept.
-    conversation: value of ``x-eqwatch-conversation``, or empty. key_id: keyed hash of the client's credential, or empty.
+    conversation: value of ``x-eqwatch-conversation``, or empty. key_id: keyed hash of the credential, or empty.
     complete: the upstream ended the answer cleanly and nothing was cut by the client leaving.
     started_at: Unix seconds, UTC. first_byte_seconds, duration_seconds: monotonic, from the request's first byte.
     """

@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from middleware.cli.options import store_url
 from middleware.gate import GateReport, GateRequest, Watch, gate_to_carry_out, make_report, run_gate
 from middleware.gate.request import GateRuns, Role
 from middleware.gate.session import Decided
@@ -44,7 +43,7 @@ class GateCalls:
 def carry_out(request: GateRequest, calls: GateCalls, *, fresh: bool) -> GateReport:
     """Carry the gate out, showing progress on standard error. Ctrl-C leaves it resumable and says so."""
     settings, errors = calls.settings, Console(stderr=True)
-    store = Store(store_url(settings))
+    store = Store(settings.store_url)
     store.open()
     try:
         with gate_to_carry_out(request, store, settings.data_dir, at=time.time(), fresh=fresh) as runs:

@@ -66,8 +66,7 @@ class Load:
             if answer != HEAD or stream != STREAM:
                 self.failures.append(f"changed: {answer!r}")
                 return
-            client.received.clear()
-            client.taken = 0
+            client.forget()
             self.served += 1
 
     def until(self, more: int) -> None:

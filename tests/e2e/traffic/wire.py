@@ -122,6 +122,17 @@ class Wire:
             ending = "reset"
         return self._take(len(self.received)), ending
 
+    def skip_rest(self) -> None:
+        """Read and forget everything until the other side ends, whichever way."""
+        with contextlib.suppress(OSError):
+            while self.sock.recv(_CHUNK):
+                pass
+
+    def forget(self) -> None:
+        """Keep no longer what was read already."""
+        del self.received[: self.taken]
+        self.taken = 0
+
     def read_chunk(self) -> bytes:
         """The data of the next chunk; empty for the last."""
         size = int(self.read_until(b"\r\n").split(b";")[0], 16)

@@ -199,3 +199,22 @@ def test_many_random_heads_pass(relay: Any, upstream: Any) -> None:
         answer = b"HTTP/1.1 200 OK\r\n" + b"".join(n + b":" + v + b"\r\n" for n, v in headers[1:])
         wire.send(answer + b"Content-Length: 0\r\n\r\n")
         assert client.read_answer().headers == [*headers[1:], (b"Content-Length", b"0")]
+
+
+def test_heads_that_never_repeat_cost_nothing_that_stays(relay: Any, upstream: Any) -> None:
+    """Five thousand requests, each with a long head of its own, pass as sent and leave memory as it was."""
+    client = relay.ask(b"GET /0 HTTP/1.1\r\nHost: c\r\n\r\n")
+    wire = upstream.accept()
+    before = 0
+    for number in range(1, 5000):
+        wire.read_head()
+        wire.send(PLAIN)
+        assert client.read_answer().status == 200
+        name = b"X-Trace: " + b"%08d" % number * 1000
+        client.send(b"GET /%d HTTP/1.1\r\nHost: c\r\n" % number + name + b"\r\n\r\n")
+        client.forget()
+        wire.forget()
+        if number == 1000:
+            before = relay.memory()
+    assert wire.read_head().values(b"x-trace") == [b"00004999" * 1000]
+    assert relay.memory() - before < 8 * 1024 * 1024

@@ -199,6 +199,24 @@ def test_what_happened_is_counted(linked: Any) -> None:
     assert link.total("inflight_requests") == 0
 
 
+def test_numbers_hold_no_text(linked: Any) -> None:
+    """Whatever stands in paths, names and headers of requests, none of it is in the relay's numbers."""
+    relay, upstream, link = linked(tap=Tap())
+    exchange(
+        relay, upstream, headers=b"x-eqwatch-deployment: canary\r\nx-eqwatch-conversation: canary\r\nX: canary\r\n"
+    )
+    for target in (b"/canary", b"http://canary/", b"/canary/../x"):
+        client = relay.ask(b"GET " + target + b"?canary HTTP/1.1\r\nHost: canary\r\n\r\n")
+        if wire := upstream.accept_unless_answered(client):
+            wire.read_head()
+            wire.send(b"HTTP/1.1 200 canary\r\nServer: canary\r\nContent-Length: 6\r\n\r\ncanary")
+        client.read_answer()
+        client.close()
+    numbers = encode_frame(link.snapshot())
+    assert b"requests_total" in numbers
+    assert b"canary" not in numbers
+
+
 AWARENESS = b"x-eqwatch-emotions"
 
 

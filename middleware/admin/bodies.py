@@ -33,6 +33,8 @@ class _Given(BaseModel):
 class LookupBody(_Given):
     """Chat messages as they were sent to the model, the last reply of the assistant included or not."""
 
+    model_config = ConfigDict(extra="ignore", frozen=True)  # a whole request body may be sent as it is
+
     messages: list[dict[str, Any]] = Field(min_length=1, max_length=5000)
 
 

@@ -39,6 +39,8 @@ def verdict(standing: Standing, *, now: float, interval: timedelta) -> Verdict:
     last = standing.last_batch_at
     stale = last is not None and now - last > STALE_INTERVALS * interval.total_seconds()
     tone, headline, words = _said(standing)
+    if standing.detail and standing.detail not in words:
+        words = f"{words} {standing.detail}".strip()
     if stale and last is not None:
         words = f"No batch has finished for {span(now - last)}: this may no longer hold. {words}"
         if tone in {"good", "info"}:
@@ -71,12 +73,15 @@ def _said(standing: Standing) -> tuple[Tone, str, str]:
 def _next_step(standing: Standing) -> str:
     match standing.state:
         case "regressed":
-            accept = f", or accept the new level: POST /api/v1/alarms/{standing.incident}/acknowledge"
+            accept = (
+                f", or accept the new level: POST /api/v1/alarms/{standing.incident}/acknowledge "
+                'with the body {"accept_baseline": true}'
+            )
             return f"Roll back to the model that was in use before{accept if standing.incident else ''}."
         case "changed":
             return "If the change was yours, declare it: POST /api/v1/upgrades."
         case "suspected":
-            return "Nothing yet: batches come more often until it is decided."
+            return "Nothing yet: the next batches decide."
         case _:
             return ""
 

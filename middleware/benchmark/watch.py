@@ -93,7 +93,7 @@ class Watch:
             state="not_measured",
             model=self.plan.model,
             passes_needed=self.plan.passes,
-            detail="no batch has run yet",
+            detail="No batch has finished yet.",
         )
 
     def run_id(self) -> str:
@@ -110,6 +110,11 @@ class Watch:
     def skip(self, slot: float) -> None:
         """The slot is over, without a batch."""
         self.state = replace(self.state, last_slot=slot)
+
+    def failed(self, why: str, *, at: float) -> None:
+        """A batch got no answers: nothing was measured, and the standing says why."""
+        since = self.state.standing.since if self.state.standing is not None else at
+        self.state = replace(self.state, standing=replace(self.standing, detail=why, since=since))
 
     def take(self, results: Sequence[ItemResult], *, at: float) -> list[Event]:
         """Take in a finished batch; what happened that people should hear of. at: Unix seconds, UTC."""
@@ -147,7 +152,6 @@ class Watch:
             score_points=self._points(),
             passes_done=complete,
             passes_needed=self.plan.passes,
-            detail="a baseline is being made",
         )
 
     def _accept(self, at: float) -> list[Event]:
@@ -197,6 +201,7 @@ class Watch:
             delta_points=reading.delta_points,
             delta_lower=reading.delta_lower,
             delta_upper=reading.delta_upper,
+            detail="",
         )
         self.state = replace(self.state, detector=state, standing=standing, change=reading.change)
         if now == before.state or now not in {"regressed", "changed"}:
@@ -230,7 +235,13 @@ class Watch:
             self.state = WatchState(index=start, last_slot=self.state.last_slot)
             self._detector = None
         else:
-            standing = replace(self.standing, state="fine", since=at, incident=0)
+            standing = replace(
+                self.standing,
+                state="suspected",
+                since=at,
+                incident=0,
+                detail="The incident was acknowledged; the level is still compared with the old baseline.",
+            )
             self.state = replace(
                 self.state, detector=self._detector.start(), standing=standing, incident=0, change=False
             )

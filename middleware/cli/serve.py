@@ -11,7 +11,7 @@ import typer
 
 from middleware.admin.access import Access
 from middleware.control.admin_server import bound
-from middleware.control.plans import benchmark_configured, benchmark_plans
+from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.errors import ConfigurationError
 from middleware.settings import Settings, load_settings, relay_config
 from middleware.settings.secrets import conversation_salt, dump_settings, revealed
@@ -46,7 +46,7 @@ def serve(
     settings = load_settings(config, overrides)
     relay = relay_config(settings, key_salt=conversation_salt(settings))
     _check(settings)
-    typer.echo(f"eqwatch: admin on {settings.admin.listen}, logs below; Ctrl-C ends it", err=True)
+    _say(settings)
     _become_relay(
         {
             **msgspec.to_builtins(relay),
@@ -54,6 +54,18 @@ def serve(
             "control_stdin": dump_settings(settings),
         }
     )
+
+
+def _say(settings: Settings) -> None:
+    """What is about to run, for the person at the terminal."""
+    sampled = [d.name for d in settings.deployments if d.sampled]
+    missing = missing_settings(settings)
+    for line in (
+        f"status page and metrics: http://{settings.admin.listen}/",
+        f"benchmark: {'not configured, set ' + ' and '.join(missing) if missing else settings.benchmark.model}",
+        f"sampled deployments: {', '.join(sampled) or 'none (a deployment is sampled once its purpose is set)'}",
+    ):
+        typer.echo(f"eqwatch: {line}", err=True)
 
 
 def _check(settings: Settings) -> None:

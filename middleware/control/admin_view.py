@@ -10,7 +10,7 @@ from middleware.admin.feed import EventFeed
 from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade
 from middleware.control.benchmarking import Benchmarking
 from middleware.control.link import RelayLink
-from middleware.control.plans import DEFAULT_DEPLOYMENT
+from middleware.control.plans import DEFAULT_DEPLOYMENT, missing_settings
 from middleware.control.probing import Probing
 from middleware.metrics import Metrics
 from middleware.records.event import Event
@@ -81,15 +81,6 @@ def admin_state(
     )
 
 
-def _missing(settings: Settings) -> tuple[str, ...]:
-    missing = []
-    if settings.benchmark.model is None:
-        missing.append("[benchmark] model")
-    if settings.upstream.api_key is None:
-        missing.append("EQWATCH_UPSTREAM_API_KEY")
-    return tuple(missing)
-
-
 def _benchmark(settings: Settings) -> BenchmarkInfo:
     benchmark = settings.benchmark
     return BenchmarkInfo(
@@ -98,13 +89,13 @@ def _benchmark(settings: Settings) -> BenchmarkInfo:
         items=benchmark.items,
         batch=benchmark.batch,
         interval=benchmark.interval,
-        missing=_missing(settings),
+        missing=missing_settings(settings),
     )
 
 
 def _not_configured(settings: Settings) -> Standing:
-    missing = _missing(settings)
-    detail = f"not configured: set {' and '.join(missing)}" if missing else "switched off: set [benchmark] enabled"
+    missing = missing_settings(settings)
+    detail = f"Not configured: set {' and '.join(missing)}." if missing else "Switched off: set [benchmark] enabled."
     return Standing(
         deployment=DEFAULT_DEPLOYMENT,
         item_set=settings.benchmark.items[0] if settings.benchmark.items else "",

@@ -13,11 +13,12 @@ import structlog
 
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
 from middleware.benchmark.outcomes import RunReport
-from middleware.benchmark.runner import LeaseLost, UpstreamGaveUp, run_benchmark
+from middleware.benchmark.runner import LeaseLost, run_benchmark
 from middleware.benchmark.schedule import due_slot, next_slot, slot_offset
 from middleware.benchmark.watch import Plan, Watch
 from middleware.control.budget import TokenBudget
 from middleware.control.exporting import BenchmarkExport
+from middleware.errors import UpstreamError
 from middleware.records.benchmark import Run
 from middleware.records.event import Event
 from middleware.records.standing import Standing
@@ -194,8 +195,16 @@ class Benchmarking:
                 fence=fence,
                 now=self._clock,
             )
-        except (UpstreamGaveUp, LeaseLost) as error:
-            _log.warning("batch_stopped", reason=error.reason, error=str(error))
+        except LeaseLost as error:
+            _log.warning("batch_lost", error=str(error))
+            return None
+        except UpstreamError as error:
+            _log.warning("batch_failed", reason=error.reason, error=str(error))
+            watch.failed(f"The last batch failed: {error}.", at=self._clock())
+            self._export.failed(watch.plan, error.reason)
+            await asyncio.to_thread(
+                self._store.finish_run, watch.run_id(), "stopped", None, None, self._clock(), fence=fence
+            )
             return None
 
     async def _keep_lease(self, fence: Fence) -> None:

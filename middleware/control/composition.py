@@ -23,7 +23,7 @@ from middleware.control.benchmarking import Benchmarking, Schedule
 from middleware.control.budget import TokenBudget
 from middleware.control.exporting import BenchmarkExport
 from middleware.control.link import RelayClosedError, RelayLink
-from middleware.control.plans import benchmark_configured, benchmark_plans
+from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.control.probing import Probing
 from middleware.control.supervision import Supervisor, Worker
 from middleware.metrics import Metrics, RelayCollector
@@ -72,7 +72,7 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
         shared.registry.register(RelayCollector(lambda: link.snapshot))
         benchmarking = await _benchmarking(shared, stack)
         probing = await _probing(shared, stack, queue)
-        workers = [Worker("store", shared.spool.run), Worker("probe", probing.run)]
+        workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
         if benchmarking is not None:
             await benchmarking.restore()
             workers.append(Worker("benchmark", benchmarking.run))
@@ -157,7 +157,7 @@ async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking |
     """None where it is switched off, or not configured: model and operator key are never guessed."""
     benchmark = shared.settings.benchmark
     if not benchmark_configured(shared.settings):
-        _log.info("benchmark_not_configured", enabled=benchmark.enabled, model=benchmark.model)
+        _log.info("benchmark_not_configured", enabled=benchmark.enabled, missing=missing_settings(shared.settings))
         return None
     interval = benchmark.interval.total_seconds()
     client = await _client(shared.settings, stack, timeout_seconds=benchmark.timeout_seconds)

@@ -1,5 +1,6 @@
 """Turns what the benchmark knows into metrics. Missing is no sample, never zero."""
 
+import hashlib
 from importlib.metadata import version
 
 from middleware.benchmark.outcomes import RunReport
@@ -28,6 +29,12 @@ class BenchmarkExport:
             loss = _PERFECT_POINTS - _POINTS_PER_UNIT * result.score
             self._metrics.bench_item_loss_points.labels(**labels).observe(loss)
 
+    def failed(self, plan: Plan, reason: str) -> None:
+        """A batch that the upstream did not answer."""
+        outcome = "timeout" if reason == "timeout" else "api_error"
+        labels = {"deployment": plan.deployment, "item_set": plan.item_set.name}
+        self._metrics.bench_items_total.labels(**labels, outcome=outcome).inc()
+
     def batch(self, watch: Watch, report: RunReport) -> None:
         """What only a finished batch tells: which model really answered."""
         plan = watch.plan
@@ -36,7 +43,7 @@ class BenchmarkExport:
             plan.deployment,
             model=answered or plan.model,
             temperature=plan.protocol.temperature,
-            prompt_hash=plan.item_set.sha256[:12],
+            prompt_hash=hashlib.sha256(plan.protocol.prompt_version.encode()).hexdigest()[:12],
             seen_at=max((result.at for result in report.results), default=None),
         )
 

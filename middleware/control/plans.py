@@ -5,7 +5,7 @@ from middleware.benchmark.protocol import make_protocol
 from middleware.benchmark.watch import Plan
 from middleware.settings import Settings
 
-__all__ = ["DEFAULT_DEPLOYMENT", "benchmark_configured", "benchmark_plans"]
+__all__ = ["DEFAULT_DEPLOYMENT", "benchmark_configured", "benchmark_plans", "missing_settings"]
 
 DEFAULT_DEPLOYMENT = "default"
 _YEAR_SECONDS = 365.25 * 86_400
@@ -15,6 +15,16 @@ def benchmark_configured(settings: Settings) -> bool:
     """Whether batches may run: switched on, with a model and an operator key, neither of which is ever guessed."""
     benchmark = settings.benchmark
     return benchmark.enabled and benchmark.model is not None and settings.upstream.api_key is not None
+
+
+def missing_settings(settings: Settings) -> tuple[str, ...]:
+    """What has to be set before the benchmark can run; empty if it can."""
+    missing = []
+    if settings.benchmark.model is None:
+        missing.append("[benchmark] model")
+    if settings.upstream.api_key is None:
+        missing.append("EQWATCH_UPSTREAM_API_KEY (any word where the upstream wants none)")
+    return tuple(missing)
 
 
 def benchmark_plans(settings: Settings) -> list[Plan]:

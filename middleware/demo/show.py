@@ -141,6 +141,7 @@ class Demo:
         )
         sidecar = self.serve("upgrade", upstream, _UPGRADE, ports=(0, 0))
         self._say("a baseline is made: five passes over the 24 starter items")
+        self._say("regression metric: eqwatch_bench_regression_cusum_ratio; 1 is its alarm limit")
         before = watch_upgrade(
             sidecar.admin,
             reached=lambda m: m.state == "fine" and m.ratio is not None,

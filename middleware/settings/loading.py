@@ -14,7 +14,7 @@ from pydantic_settings.exceptions import SettingsError
 from middleware.errors import ConfigurationError
 from middleware.settings.schema import Settings
 
-__all__ = ["CONFIG_VARIABLE", "load_settings"]
+__all__ = ["CONFIG_VARIABLE", "config_file", "load_settings"]
 
 CONFIG_VARIABLE = "EQWATCH_CONFIG"
 DEFAULT_FILE = Path("eqwatch.toml")
@@ -22,7 +22,16 @@ DEFAULT_FILE = Path("eqwatch.toml")
 _OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "EQWATCH_EQBENCH_DIR", "EQWATCH_RELAY_FD", "EQWATCH_CANDIDATE_API_KEY"})
 _TABLE = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+)\s*=")
-_FIXES = {"extra_forbidden": "remove it, or correct its name", "missing": "add it"}
+_FIXES = {
+    "extra_forbidden": "remove it, or correct its name",
+    "missing": "add it",
+    "tuple_type": 'write a list, such as ["bundled"]',
+}
+_PLAIN = {
+    "extra_forbidden": "there is no such setting",
+    "missing": "it is required",
+    "tuple_type": "a list is wanted",
+}
 
 
 def load_settings(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -31,7 +40,7 @@ def load_settings(file: Path | None = None, overrides: Mapping[str, Any] | None 
     file: an explicit configuration file, which must exist; else ``EQWATCH_CONFIG``; else ``eqwatch.toml`` if there.
     Raises ConfigurationError naming field, line where known, value and fix.
     """
-    path = _file(file)
+    path = config_file(file)
     text = _read(path) if path else ""
     _refuse_unknown_variables()
 
@@ -46,7 +55,8 @@ def load_settings(file: Path | None = None, overrides: Mapping[str, Any] | None 
         raise ConfigurationError(f"{error}: write a list or table in the environment as JSON") from None
 
 
-def _file(explicit: Path | None) -> Path | None:
+def config_file(explicit: Path | None) -> Path | None:
+    """The file that is read: the named one, else ``EQWATCH_CONFIG``, else ``eqwatch.toml`` if there, else none."""
     named = explicit or (Path(value) if (value := os.environ.get(CONFIG_VARIABLE)) else None)
     if named is not None:
         if not named.is_file():
@@ -86,7 +96,7 @@ def _explain(error: ValidationError, path: Path | None, text: str) -> str:
         line = _line_of(text, entry["loc"])
         place = f"{path}, line {line}: {where}" if line else where
         value = "" if entry["type"] == "missing" or _secret(where) else f" (got {entry['input']!r})"
-        message = entry["msg"].removeprefix("Value error, ")
+        message = _PLAIN.get(entry["type"], entry["msg"].removeprefix("Value error, "))
         fix = _FIXES.get(entry["type"])
         problems.append(f"{place}: {message}{value}" + (f": {fix}" if fix else ""))
     return "wrong setting\n  " + "\n  ".join(problems) if len(problems) > 1 else f"wrong setting: {problems[0]}"

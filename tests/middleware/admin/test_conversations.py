@@ -80,14 +80,15 @@ def test_lookup_by_messages(admin):
     admin.store.save_probe(probe(3, Joy=4.0))
     with admin.client() as client:
         path = "/api/v1/conversations/lookup"
-        found = client.post(path, json={"messages": [{"role": "user", "content": "hello there"}]})
+        body = {"model": "m", "messages": [{"role": "user", "content": "hello there"}], "stream": True}
+        found = client.post(path, json=body)
         assert found.json() == {"conversation": "conv-1"}
         assert client.get(EMOTIONS.format(found.json()["conversation"])).status_code == 200
         missing = client.post(path, json={"messages": [{"role": "user", "content": "who is this"}]})
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "conversation_unknown")
 
 
-@pytest.mark.parametrize("body", [{}, {"messages": []}, {"messages": ["x"]}, {"messages": [{}], "more": 1}, []])
+@pytest.mark.parametrize("body", [{}, {"messages": []}, {"messages": ["x"]}, {"messages": "x"}, []])
 def test_a_lookup_that_does_not_fit_is_422(admin, body):
     """The shape is checked, and the error says where."""
     with admin.client() as client:

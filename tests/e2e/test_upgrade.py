@@ -76,3 +76,21 @@ def test_without_model_or_key_nothing_is_asked_and_the_page_says_what_to_set(
     assert "EQWATCH_UPSTREAM_API_KEY" in verdict["detail"]
     assert "[benchmark] model" in verdict["detail"]
     assert sidecar.sum_of("eqwatch_bench_items_total") == 0
+
+
+def test_a_benchmark_that_gets_no_answers_says_why(
+    start_sidecar: Callable[..., Any], start_fake_upstream: Callable[..., str], eventually: Callable[..., Any]
+) -> None:
+    """A model that the upstream does not have: the verdict names it, it is counted, and no run is left running."""
+    upstream = start_fake_upstream("--items", "starter", "--replay", f"other={REPLAY / 'scripted-strong.json'}")
+    sidecar = start_sidecar(upstream, CONFIG, EQWATCH_UPSTREAM_API_KEY="operator-key")
+    verdict = eventually(
+        lambda: (found := sidecar.json("/api/v1/verdicts")[0]) and "failed" in found["detail"] and found,
+        seconds=60,
+        what="the verdict says that the batch failed",
+    )
+    assert verdict["state"] == "not_measured"
+    assert "404" in verdict["detail"]
+    eventually(lambda: sidecar.sum_of("eqwatch_bench_items_total") >= 1, seconds=20, what="the failure is counted")
+    assert {run["status"] for run in sidecar.json("/api/v1/runs")} == {"stopped"}
+    assert sidecar.json("/-/ready")["components"]["worker:benchmark"]["ok"]

@@ -205,7 +205,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     relay = start_relay(
         tmp_path_factory.mktemp("relay"),
         UpstreamTarget("http", "127.0.0.1", server.port),
-        timeouts=Timeouts(first_byte=2.0, idle=2.0),
+        timeouts=Timeouts(first_byte=3.0, idle=3.0),
     )
     yield Places(f"http://127.0.0.1:{server.port}", relay.url, api)
     api.released.set()

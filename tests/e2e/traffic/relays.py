@@ -93,8 +93,9 @@ class RelayProcess:
         return float(times.user + times.system)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Its log so far; every line must be a JSON object."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """Its log so far; every line must be a JSON object. What is only half written yet does not count."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
 
     def hang_up(self) -> None:
         """End every client connection."""

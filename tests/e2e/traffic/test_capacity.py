@@ -103,7 +103,7 @@ def test_out_of_file_descriptors(start: Any) -> None:
     taken = relay.descriptors()
     resource.prlimit(relay.pid, resource.RLIMIT_NOFILE, (taken + 5, limits[1]))
     crowd = [relay.dial() for _ in range(60)]
-    wait_until(lambda: relay.descriptors() >= taken + 4, what="the crowd has taken what is left")
+    wait_until(lambda: relay.descriptors() >= taken + 5, what="the crowd has taken what is left")
     before, since = relay.cpu_seconds(), time.monotonic()
     refused_with(known.send(GET), "relay_exhausted")
     time.sleep(1.0)

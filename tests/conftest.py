@@ -21,7 +21,7 @@ def eqbench_dir() -> Path:
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see no configuration but their own."""
     for name in list(os.environ):
-        if name.startswith("EQWATCH_") and name not in {"EQWATCH_EQBENCH_DIR", "EQWATCH_FORBID_SKIPS"}:
+        if name.startswith("EQWATCH_") and name != "EQWATCH_EQBENCH_DIR":
             monkeypatch.delenv(name)
 
 
@@ -29,7 +29,7 @@ def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Where skips are forbidden (CI), a skipped test has failed."""
     report = yield
-    if report.skipped and os.environ.get("EQWATCH_FORBID_SKIPS") and not hasattr(report, "wasxfail"):
+    if report.skipped and os.environ.get("FORBID_SKIPS") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
     return report

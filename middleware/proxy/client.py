@@ -109,9 +109,9 @@ class ClientSide(ClientConnection):
             rest = data[end:]
             self._frame(head, raw, len(rest))
         except Refused as refused:
-            self._refuse(refused.refusal)
+            self._refuse(refused.refusal, raw)
         except FramingError:
-            self._refuse(Refusal.BAD_REQUEST)
+            self._refuse(Refusal.BAD_REQUEST, raw)
         else:
             self._start(head, raw, rest, began)
 
@@ -132,7 +132,7 @@ class ClientSide(ClientConnection):
         self._served = True
         self.keep_alive = head.keep_alive and not context.draining
         if self._over_limit:
-            self._refuse(Refusal.RELAY_CONNECTIONS)
+            self._refuse(Refusal.RELAY_CONNECTIONS, raw)
             return
         if head.target.startswith(OWN_PREFIX) and self._answer_own(head, rest):
             return

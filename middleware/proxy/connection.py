@@ -160,11 +160,11 @@ class ClientConnection(asyncio.Protocol):
 
     # -- endings
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, head: bytes = b"") -> None:
         """Answer a request that never became a transit, and close."""
         counters = self._context.counters
         counters.count(counters.refusals, refusal.code)
-        self.write(error_response(refusal, close=True))
+        self.write(error_response(refusal, close=True, head_only=head.startswith(b"HEAD ")))
         self._linger()
 
     def _linger(self) -> None:

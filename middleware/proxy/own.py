@@ -8,9 +8,9 @@ OWN_PREFIX = b"/-/eqwatch/"
 
 
 def own_answer(method: bytes, target: bytes, *, draining: bool, close: bool) -> bytes | None:
-    """The whole answer, or None where the path isn't the relay's."""
+    """The whole answer, whatever the method, or None where the path isn't the relay's."""
     path = target.partition(b"?")[0]
-    if path not in {b"/-/eqwatch/live", b"/-/eqwatch/ready"} or method not in {b"GET", b"HEAD"}:
+    if path not in {b"/-/eqwatch/live", b"/-/eqwatch/ready"}:
         return None
     ready = path.endswith(b"/live") or not draining
     status, text = (200, b"ok\n") if ready else (503, b"draining\n")

@@ -124,9 +124,12 @@ def test_while_the_answer_floods(relay: Any, upstream: Any) -> None:
 
 
 def test_while_connecting(start: Any) -> None:
-    """The client leaves while the relay still connects: the attempt ends with the time for it, and leaks nothing."""
+    """The client leaves while the relay still connects: the attempt ends with the time for it, and leaks nothing.
+
+    A connection that comes about nevertheless is kept for the next request, as long as an idle one may be.
+    """
     upstream = Upstream(backlog=0)
-    relay, _ = start(upstream=upstream, timeouts=Timeouts(connect=0.5))
+    relay, _ = start(upstream=upstream, timeouts=Timeouts(connect=0.5, upstream_keep_alive=0.5))
     for _ in range(3):
         relay.ask(POST).close()
     relay.settle()

@@ -55,8 +55,9 @@ def print_score(
         table.add_row(name, str(count), _MEANING.get(name, ""))
     console.print(table)
     share = score.parseable / score.items
+    points = f"score [bold]{score.points:.2f}[/] points (100 = perfect)" if score.parseable else "[bold]no score[/]"
     console.print(
-        f"score [bold]{score.points:.2f}[/] points (100 = perfect), "
+        f"{points}, "
         f"{round(score.parseable)} of {score.items} items readable ({share:.1%}), profile {score.scoring_profile}",
         highlight=False,
         soft_wrap=True,

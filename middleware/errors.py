@@ -1,7 +1,6 @@
 """The few exceptions that cross module borders. Each is mapped once, where foreign code is called."""
 
 __all__ = [
-    "BudgetExhausted",
     "ConfigurationError",
     "EqwatchError",
     "ItemSetError",
@@ -32,10 +31,6 @@ class StoreUnavailable(EqwatchError):
     def __init__(self, message: str, *, reason: str = "other") -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class BudgetExhausted(EqwatchError):
-    """A token or money cap leaves no room for the call."""
 
 
 class UpstreamError(EqwatchError):

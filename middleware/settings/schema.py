@@ -180,7 +180,7 @@ class ProbeSettings(Section):
 class JudgeSettings(Section):
     """A pinned reference model that checks the probes."""
 
-    url: str | None = Field(None, description="Base URL of the judge; empty: no reference judge.")
+    url: str | None = Field(None, description="Base URL of the judge. Read and checked, but no probe asks it yet.")
     model: str | None = Field(None, description="Model name of the judge.")
     api_key: SecretStr | None = Field(None, description="Key of the judge (EQWATCH_JUDGE_API_KEY).")
 

@@ -12,10 +12,21 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from scorer.baseline import VARIANCE_FLOOR
-from scorer.intervals import Estimate, clustered_mean, repeated_mean, student_t
+from scorer.baseline import VARIANCE_FLOOR, Baseline
+from scorer.intervals import Estimate, clustered_mean, repeated_mean, student_t, summed
 
-__all__ = ["Comparison", "GateRules", "Interval", "NewDialogues", "Paired", "Verdict", "compare", "is_look", "looks"]
+__all__ = [
+    "Comparison",
+    "GateRules",
+    "Interval",
+    "NewDialogues",
+    "Paired",
+    "Verdict",
+    "compare",
+    "compare_with_baseline",
+    "is_look",
+    "looks",
+]
 
 Floats = npt.NDArray[np.float64]
 Verdict = Literal["pass", "regressed", "undecided", "unmeasured"]
@@ -145,54 +156,119 @@ def is_look(passes: int, rules: GateRules) -> bool:
 def compare(paired: Paired, rules: GateRules) -> Comparison:
     """Where the gate stands after these passes. Between looks the verdict is None and the intervals are for show."""
     differences = paired.differences
-    alpha = rules.alpha_at(paired.passes)
     items = _item_means(differences)
     sampled = clustered_mean(items, paired.clusters)
-    these = sampled if paired.passes == 1 else repeated_mean(differences, 2.0 * VARIANCE_FLOOR)
-    interval = _interval(these, alpha)
-    verdict, reason = _decide(paired, interval, rules, alpha)
+    change = np.isfinite(paired.candidate).mean(axis=0) - np.isfinite(paired.baseline).mean(axis=0)
+    return _stands(
+        _Evidence(
+            item_ids=paired.item_ids,
+            passes=paired.passes,
+            items=items,
+            these=sampled if paired.passes == 1 else repeated_mean(differences, 2.0 * VARIANCE_FLOOR),
+            sampled=sampled,
+            readable=clustered_mean(change.astype(np.float64), paired.clusters),
+            readable_baseline=float(np.isfinite(paired.baseline).mean()),
+            readable_candidate=float(np.isfinite(paired.candidate).mean()),
+        ),
+        rules,
+    )
+
+
+def compare_with_baseline(
+    baseline: Baseline,
+    candidate: Sequence[Mapping[str, float | None]],
+    rules: GateRules,
+    clusters: Mapping[str, str | int] | None = None,
+) -> Comparison:
+    """The same rule where the old version can no longer be asked: new passes against its frozen item means.
+
+    The baseline's passes are the old version's replicates, all of them at every look, so its error stays the same and
+    only the candidate's shrinks with its passes. Items that the baseline left out are left out. A missing key is an
+    item that was not asked; None is an answer that could not be read.
+    """
+    frozen = [dict(zip(baseline.item_ids, baseline.means.tolist(), strict=True))] * len(candidate)
+    paired = Paired.of(baseline.item_ids, frozen, candidate, clusters)
+    asked = np.array([[item_id in one for item_id in baseline.item_ids] for one in candidate])
+    readable = np.isfinite(paired.candidate)
+    shares = np.where(asked.any(axis=0), readable.sum(axis=0) / np.maximum(asked.sum(axis=0), 1), np.nan)
+    before = baseline.counts / baseline.passes
+    items = _item_means(paired.differences)
+    sampled = clustered_mean(items, paired.clusters)
+    own = repeated_mean(paired.differences, VARIANCE_FLOOR)
+    frozen_error = Estimate(0.0, math.sqrt(baseline.mean_variance), float((baseline.counts - 1).sum()))
+    return _stands(
+        _Evidence(
+            item_ids=baseline.item_ids,
+            passes=len(candidate),
+            items=items,
+            these=sampled if len(candidate) == 1 else summed(own, frozen_error),
+            sampled=sampled,
+            readable=clustered_mean(shares - before, paired.clusters),
+            readable_baseline=float(before.mean()),
+            readable_candidate=float(readable.sum() / max(int(asked.sum()), 1)),
+        ),
+        rules,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evidence:
+    """What a look decides on. items: [item], mean differences, nan where no pair is readable; estimates: item units.
+
+    readable: change of the readable share.
+    """
+
+    item_ids: tuple[str, ...]
+    passes: int
+    items: Floats
+    these: Estimate
+    sampled: Estimate
+    readable: Estimate
+    readable_baseline: float
+    readable_candidate: float
+
+
+def _stands(evidence: _Evidence, rules: GateRules) -> Comparison:
+    alpha = rules.alpha_at(evidence.passes)
+    interval = _interval(evidence.these, alpha)
+    verdict, reason = _decide(evidence, interval, rules, alpha)
+    open_ = verdict in {None, "undecided"}
     return Comparison(
         verdict=verdict,
         reason=reason,
-        passes=paired.passes,
+        passes=evidence.passes,
         these_items=interval,
-        new_dialogues=_new_dialogues(sampled, rules, alpha),
-        readable_baseline=float(np.isfinite(paired.baseline).mean()),
-        readable_candidate=float(np.isfinite(paired.candidate).mean()),
+        new_dialogues=_new_dialogues(evidence.sampled, rules, alpha),
+        readable_baseline=evidence.readable_baseline,
+        readable_candidate=evidence.readable_candidate,
         declined=verdict == "pass" and interval.upper < 0.0,
-        passes_to_decide=_passes_to_decide(these, paired.passes, rules) if verdict in {None, "undecided"} else None,
+        passes_to_decide=_passes_to_decide(evidence.these, evidence.passes, rules) if open_ else None,
         deciding_margin=max(0.0, -interval.lower),
         item_points={
             item_id: _POINTS * float(value) if math.isfinite(value) else None
-            for item_id, value in zip(paired.item_ids, items, strict=True)
+            for item_id, value in zip(evidence.item_ids, evidence.items, strict=True)
         },
     )
 
 
-def _decide(paired: Paired, these: Interval, rules: GateRules, alpha: float) -> tuple[Verdict | None, str]:
+def _decide(evidence: _Evidence, these: Interval, rules: GateRules, alpha: float) -> tuple[Verdict | None, str]:
     """The rule, in its order."""
-    if not is_look(paired.passes, rules):
+    if not is_look(evidence.passes, rules):
         return None, "between looks"
-    pairs = int(np.isfinite(paired.differences).any(axis=0).sum())
-    if pairs < min(LEAST_PAIRED_ITEMS, len(paired.item_ids)) or pairs < LEAST_PAIRED_SHARE * len(paired.item_ids):
-        return "unmeasured", f"only {pairs} of {len(paired.item_ids)} items have a readable pair"
-    if _readable_change(paired).bounds(alpha)[1] < -READABLE_DROP:
+    items, pairs = len(evidence.item_ids), int(np.isfinite(evidence.items).sum())
+    if pairs < min(LEAST_PAIRED_ITEMS, items) or pairs < LEAST_PAIRED_SHARE * items:
+        return "unmeasured", f"only {pairs} of {items} items have a readable pair"
+    if evidence.readable.bounds(alpha)[1] < -READABLE_DROP:
         return "regressed", "fewer answers of the candidate can be read"
     if these.lower > -rules.margin:
         return "pass", "worse within the margin" if these.upper < 0.0 else "not worse than the margin"
     if these.upper < -rules.margin:
         return "regressed", "worse than the margin"
-    if paired.passes < rules.max_passes:
+    if evidence.passes < rules.max_passes:
         return None, "another look is needed"
     if these.upper < 0.0:
         return "regressed", "worse, margin unresolved"
     return "undecided", "the interval holds both no loss and a loss over the margin"
-
-
-def _readable_change(paired: Paired) -> Estimate:
-    """Readable share of the candidate minus that of the baseline, per item, clustered."""
-    change = np.isfinite(paired.candidate).mean(axis=0) - np.isfinite(paired.baseline).mean(axis=0)
-    return clustered_mean(change.astype(np.float64), paired.clusters)
 
 
 def _new_dialogues(sampled: Estimate, rules: GateRules, alpha: float) -> NewDialogues:

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "clustered_mean", "repeated_mean", "student_t"]
+__all__ = ["Estimate", "clustered_mean", "repeated_mean", "student_t", "summed"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -43,6 +43,20 @@ def student_t(probability: float, freedom: float) -> float:
         (79.0 * z**9 + 776.0 * z**7 + 1482.0 * z**5 - 1920.0 * z**3 - 945.0 * z) / 92160.0,
     )
     return z + sum(term / freedom ** (power + 1) for power, term in enumerate(terms))
+
+
+def summed(first: Estimate, second: Estimate) -> Estimate:
+    """The sum of two independent estimates, with the degrees of freedom of Welch and Satterthwaite.
+
+    Satterthwaite, An approximate distribution of estimates of variance components (Biometrics Bulletin 1946).
+    """
+    parts = (first.error**2, second.error**2)
+    variance = sum(parts)
+    if min(first.freedom, second.freedom) < 1.0 or not math.isfinite(variance):
+        return Estimate(first.mean + second.mean, math.inf, 0.0)
+    shares = sum(part**2 / one.freedom for part, one in zip(parts, (first, second), strict=True))
+    freedom = variance**2 / shares if shares > 0.0 else min(first.freedom, second.freedom)
+    return Estimate(first.mean + second.mean, math.sqrt(variance), freedom)
 
 
 def clustered_mean(values: Floats, clusters: Sequence[int] | Indices) -> Estimate:

@@ -2,7 +2,7 @@
 
 from scorer.baseline import Observation
 from scorer.detection.detector import Detector, DetectorConfig, Reading
-from scorer.detection.incident import Incident, IncidentState, IncidentStep, acknowledge, declare, follow
+from scorer.detection.incident import Incident, IncidentState, IncidentStep, Kind, acknowledge, declare, follow, judge_worse, roll_back
 from scorer.detection.state import DetectorState
 
 __all__ = [
@@ -12,9 +12,12 @@ __all__ = [
     "Incident",
     "IncidentState",
     "IncidentStep",
+    "Kind",
     "Observation",
     "Reading",
     "acknowledge",
     "declare",
     "follow",
+    "judge_worse",
+    "roll_back",
 ]

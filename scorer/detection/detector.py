@@ -127,6 +127,12 @@ class Detector:
         state = DetectorState.of(self._digest, statistics, latest, same)
         return state, self._reading(numbers, state, len(used), len(batch) - len(used))
 
+    def read(self, state: DetectorState) -> Reading:
+        """The reading as it stands, without a batch. ValueError as update."""
+        if state.baseline_digest != self._digest:
+            raise ValueError("this detector state belongs to another baseline")
+        return self._reading(self._panel.read(state.statistics()), state, 0, 0)
+
     def _panel_batch(self, used: Sequence[tuple[int, Observation]]) -> PanelBatch:
         distances = [None if o.answer is None else self.baseline.distance(i, o.answer) for i, o in used]
         return PanelBatch(

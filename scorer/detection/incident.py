@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from scorer.detection.detector import Reading
 
-__all__ = ["Cause", "Incident", "IncidentState", "IncidentStep", "Kind", "acknowledge", "declare", "follow"]
+__all__ = ["Cause", "Incident", "IncidentState", "IncidentStep", "Kind", "acknowledge", "declare", "follow", "judge_worse", "roll_back"]
 
 Kind = Literal["regression", "change"]
 Cause = Literal["recovered", "rolled_back", "declared", "acknowledged"]
@@ -82,11 +82,12 @@ def follow(state: IncidentState, reading: Reading, *, at: float) -> IncidentStep
 
 def declare(state: IncidentState, *, at: float) -> IncidentStep:
     """The change was announced: both kinds end, and both statistics start anew against what comes next."""
-    step = IncidentStep(state, restart=KINDS)
-    for kind in KINDS:
-        if _of(state, kind) is not None:
-            step = _closed(step, kind, "declared", at)
-    return step
+    return _ended(state, "declared", at)
+
+
+def roll_back(state: IncidentState, *, at: float) -> IncidentStep:
+    """The version of the baseline answers again: both kinds end, and both statistics start anew."""
+    return _ended(state, "rolled_back", at)
 
 
 def acknowledge(state: IncidentState, kind: Kind, *, at: float) -> IncidentStep:
@@ -95,12 +96,25 @@ def acknowledge(state: IncidentState, kind: Kind, *, at: float) -> IncidentStep:
     return step if _of(state, kind) is None else _closed(step, kind, "acknowledged", at)
 
 
+def _ended(state: IncidentState, cause: Cause, at: float) -> IncidentStep:
+    step = IncidentStep(state, restart=KINDS)
+    for kind in KINDS:
+        step = _closed(step, kind, cause, at)
+    return step
+
+
 def _recovered(reading: Reading) -> bool:
     return reading.balanced and reading.delta_lower is not None and -reading.delta_lower < RECOVERED_LOSS
 
 
 def _rolled_back(reading: Reading) -> bool:
     return reading.answers_balanced and not reading.drifting and not reading.change_suspected
+
+
+def judge_worse(state: IncidentState, reading: Reading, *, at: float) -> IncidentStep:
+    """A comparison decided that the model is worse: a regression is open from now on, if none was."""
+    step = IncidentStep(state)
+    return step if state.regression is not None else _opened(step, "regression", reading, at)
 
 
 def _opened(step: IncidentStep, kind: Kind, reading: Reading, at: float) -> IncidentStep:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scorer.detection import IncidentState, Reading, acknowledge, declare, follow
+from scorer.detection import IncidentState, Reading, acknowledge, declare, follow, judge_worse, roll_back
 
 _CALM = Reading(
     cusum=0.0,
@@ -97,3 +97,18 @@ def test_open_incidents_survive_json() -> None:
     """A restart of the process forgets no incident."""
     state = follow(IncidentState(), _PAGE, at=100.0).state
     assert IncidentState.from_dict(json.loads(json.dumps(state.to_dict()))) == state
+
+
+def test_a_rollback_ends_both_and_says_so() -> None:
+    """The baseline's own version answers again: nothing is left open, and both statistics start anew."""
+    state = follow(follow(IncidentState(), _WARN, at=1.0).state, _PAGE, at=2.0).state
+    step = roll_back(state, at=3.0)
+    assert [(i.kind, i.cause) for i in step.closed] == [("regression", "rolled_back"), ("change", "rolled_back")]
+    assert step.state == IncidentState()
+
+
+def test_a_comparison_that_says_worse_opens_a_regression_once() -> None:
+    """An upgrade that was judged worse is an incident like any other; one that is open already stays the one."""
+    step = judge_worse(IncidentState(), _CALM, at=5.0)
+    assert [(i.kind, i.opened_at) for i in step.opened] == [("regression", 5.0)]
+    assert judge_worse(step.state, _CALM, at=6.0).opened == ()

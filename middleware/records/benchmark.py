@@ -31,6 +31,14 @@ class Protocol:
         parts = (getattr(self, name) for name in type(self).__dataclass_fields__)
         return "|".join(str(part) for part in parts)
 
+    def differences(self, other: "Protocol") -> tuple[str, ...]:
+        """The fields in which the other one differs, each in words with both values; empty if they can be compared."""
+        return tuple(
+            f"{name} is {getattr(self, name)!r} and {getattr(other, name)!r}"
+            for name in type(self).__dataclass_fields__
+            if getattr(self, name) != getattr(other, name)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -1,4 +1,4 @@
-"""Statements on events, named states, baselines and token usage."""
+"""Statements on events, named states and token usage."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from middleware.records.event import Event
-from middleware.store.schema import baselines, events, states, token_usage
+from middleware.store.schema import events, states, token_usage
 from middleware.store.statements import insert_into, values_of
 
 __all__ = [
     "add_tokens",
-    "baseline",
     "events_since",
     "load_state",
-    "save_baseline",
     "save_event",
     "save_state",
     "tokens_used",
@@ -46,29 +44,6 @@ def save_state(connection: Connection, name: str, value: Mapping[str, Any], now:
 def load_state(connection: Connection, name: str) -> dict[str, Any] | None:
     """The named state, or None."""
     found = connection.execute(select(states.c.value).where(states.c.name == name)).scalar_one_or_none()
-    return None if found is None else dict(found)
-
-
-def save_baseline(
-    connection: Connection, deployment: str, protocol_key: str, value: Mapping[str, Any], now: float
-) -> None:
-    """Replace the baseline of a deployment under a protocol."""
-    statement = insert_into(connection, baselines).values(
-        deployment=deployment, protocol_key=protocol_key, value=dict(value), saved_at=now
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["deployment", "protocol_key"],
-            set_={"value": statement.excluded.value, "saved_at": now},
-        )
-    )
-
-
-def baseline(connection: Connection, deployment: str, protocol_key: str) -> dict[str, Any] | None:
-    """The baseline, or None."""
-    found = connection.execute(
-        select(baselines.c.value).where(baselines.c.deployment == deployment, baselines.c.protocol_key == protocol_key)
-    ).scalar_one_or_none()
     return None if found is None else dict(found)
 
 

@@ -5,7 +5,7 @@ failures of the store; integrity and data errors are defects of the caller and p
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +17,26 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, make_url, text
 
 from middleware.errors import StoreUnavailable
+from middleware.records.baseline import BaselineRecord
 from middleware.records.benchmark import ItemResult, Run, RunStatus
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
-from middleware.store import journal, probes, runs, slots, sqlite_file
+from middleware.store import baselines, journal, probes, runs, slots, sqlite_file
 from middleware.store.engine import WRITE, WriterLock, limited, make_engine, sqlite_path
 from middleware.store.failures import mapped
 from middleware.store.slots import Fence
 
-__all__ = ["OpenReport", "Store"]
+__all__ = ["OpenReport", "Progress", "Store"]
 
 _MIGRATION_LOCK = 0x65717761746368  # any constant: one fleet member migrates at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What saving gave: ids of the events in their order, and of the baseline."""
+
+    event_ids: tuple[int, ...]
+    baseline_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +244,57 @@ class Store:
         with self._reading() as connection:
             return journal.events_since(connection, since_id, limit)
 
-    def save_baseline(self, deployment: str, protocol_key: str, value: Mapping[str, Any]) -> None:
-        """Replace the baseline of a deployment under a protocol."""
-        with self._writing() as connection:
-            journal.save_baseline(connection, deployment, protocol_key, value, self._clock())
+    def save_progress(
+        self,
+        name: str,
+        value: Callable[[Sequence[int], int | None], Mapping[str, Any]],
+        *,
+        events: Sequence[Event] = (),
+        baseline: BaselineRecord | None = None,
+    ) -> Progress:
+        """A state together with what happened on the way to it: all of it, or nothing.
 
-    def baseline(self, deployment: str, protocol_key: str) -> dict[str, Any] | None:
-        """The baseline, or None."""
+        value: makes the state from the ids that the events got and the id of the baseline, if there is one.
+        """
+        with self._writing() as connection:
+            ids = tuple(journal.save_event(connection, event) for event in events)
+            baseline_id = baselines.add(connection, baseline) if baseline is not None else None
+            journal.save_state(connection, name, value(ids, baseline_id), self._clock())
+            return Progress(ids, baseline_id)
+
+    # -- baselines
+
+    def add_baseline(self, record: BaselineRecord) -> int:
+        """Append a baseline and return its id; the same content is there only once. A first accepted one becomes the
+        reference of record."""
+        with self._writing() as connection:
+            return baselines.add(connection, record)
+
+    def accept_baseline(self, baseline_id: int, at: float, *, as_reference: bool = False) -> BaselineRecord | None:
+        """Put a baseline in force; None where none has this id."""
+        with self._writing() as connection:
+            return baselines.accept(connection, baseline_id, at, as_reference=as_reference)
+
+    def baseline(self, baseline_id: int) -> BaselineRecord | None:
+        """The baseline of this id, or None."""
         with self._reading() as connection:
-            return journal.baseline(connection, deployment, protocol_key)
+            return baselines.baseline_by_id(connection, baseline_id)
+
+    def baselines(self, deployment: str | None = None) -> list[BaselineRecord]:
+        """Baselines, oldest first."""
+        with self._reading() as connection:
+            return baselines.baselines_of(connection, deployment)
+
+    def baseline_in_force(self, deployment: str, protocol_key: str) -> BaselineRecord | None:
+        """The newest accepted baseline, or None."""
+        with self._reading() as connection:
+            return baselines.in_force(connection, deployment, protocol_key)
+
+    def baseline_ids(self, deployment: str, protocol_key: str) -> tuple[int | None, int | None]:
+        """The ids of the baseline in force and of the reference of record: cheap, for every tick."""
+        with self._reading() as connection:
+            found = baselines.id_in_force(connection, deployment, protocol_key)
+            return found, baselines.reference_id(connection, deployment, protocol_key)
 
     def add_tokens(self, purpose: str, type_: str, tokens: int, at: float) -> None:
         """Add spent tokens; type_ is ``prompt`` or ``completion``. May over-count after a failure, never under."""

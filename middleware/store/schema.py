@@ -7,6 +7,7 @@ Conversations are salted hashes and scores only: no column here can hold what a 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -127,11 +128,24 @@ states = Table(
 baselines = Table(
     "baselines",
     metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
     Column("deployment", Text, nullable=False),
+    Column("item_set", Text, nullable=False),
     Column("protocol_key", Text, nullable=False),
+    Column("protocol", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("identities", JSON, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("days", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("accepted_at", Double),
+    Column("reference", Boolean, nullable=False),
     Column("value", JSON, nullable=False),
-    Column("saved_at", Double, nullable=False),
-    PrimaryKeyConstraint("deployment", "protocol_key"),
+    Index(None, "deployment", "protocol_key", "version", unique=True),
+    # People name baselines by id: SQLite may not hand out a removed one again.
+    sqlite_autoincrement=True,
 )
 
 token_usage = Table(

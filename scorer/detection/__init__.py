@@ -2,7 +2,17 @@
 
 from scorer.baseline import Observation
 from scorer.detection.detector import Detector, DetectorConfig, Reading
-from scorer.detection.incident import Incident, IncidentState, IncidentStep, Kind, acknowledge, declare, follow, judge_worse, roll_back
+from scorer.detection.incident import (
+    Incident,
+    IncidentState,
+    IncidentStep,
+    Kind,
+    acknowledge,
+    declare,
+    follow,
+    judge_worse,
+    roll_back,
+)
 from scorer.detection.state import DetectorState
 
 __all__ = [

@@ -11,7 +11,18 @@ from typing import Any, Literal
 
 from scorer.detection.detector import Reading
 
-__all__ = ["Cause", "Incident", "IncidentState", "IncidentStep", "Kind", "acknowledge", "declare", "follow", "judge_worse", "roll_back"]
+__all__ = [
+    "Cause",
+    "Incident",
+    "IncidentState",
+    "IncidentStep",
+    "Kind",
+    "acknowledge",
+    "declare",
+    "follow",
+    "judge_worse",
+    "roll_back",
+]
 
 Kind = Literal["regression", "change"]
 Cause = Literal["recovered", "rolled_back", "declared", "acknowledged"]

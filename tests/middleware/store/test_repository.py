@@ -165,16 +165,12 @@ def test_a_failed_probe_gives_way_to_a_scored_one(store: Store) -> None:
     assert store.probes("tutor") == [PROBE]
 
 
-def test_states_and_baselines_are_replaced_whole(store: Store) -> None:
+def test_states_are_replaced_whole(store: Store) -> None:
     """Nothing of the old value is left, and a missing one is None."""
     assert store.load_state("detector:tutor") is None
     store.save_state("detector:tutor", {"cusum": 1.5, "old": [1, 2]})
     store.save_state("detector:tutor", {"cusum": 2.5})
     assert store.load_state("detector:tutor") == {"cusum": 2.5}
-    assert store.baseline("tutor", PROTOCOL.key) is None
-    store.save_baseline("tutor", PROTOCOL.key, {"items": {"a": [7.0, 7.5]}})
-    store.save_baseline("tutor", PROTOCOL.key, {"items": {"a": [8.0]}})
-    assert store.baseline("tutor", PROTOCOL.key) == {"items": {"a": [8.0]}}
 
 
 def test_a_state_with_a_nan_is_refused(store: Store) -> None:

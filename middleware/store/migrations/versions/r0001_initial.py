@@ -25,6 +25,7 @@ def upgrade() -> None:
     """Create every table of the first release."""
     _benchmark_tables()
     _probe_tables()
+    _baseline_tables()
     _journal_tables()
 
 
@@ -103,6 +104,35 @@ def _probe_tables() -> None:
     op.create_index("ix_probes_deployment_at", "probes", ["deployment", "at"])
 
 
+def _baseline_tables() -> None:
+    op.create_table(
+        "baselines",
+        sa.Column("id", sa.Integer, autoincrement=True, nullable=False),
+        _text("deployment"),
+        _text("item_set"),
+        _text("protocol_key"),
+        sa.Column("protocol", sa.JSON, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        _text("model"),
+        sa.Column("identities", sa.JSON, nullable=False),
+        _text("source"),
+        _text("digest"),
+        _seconds("days"),
+        _seconds("created_at"),
+        sa.Column("accepted_at", sa.Double),
+        sa.Column("reference", sa.Boolean, nullable=False),
+        sa.Column("value", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_baselines"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_baselines_deployment_protocol_key_version",
+        "baselines",
+        ["deployment", "protocol_key", "version"],
+        unique=True,
+    )
+
+
 def _journal_tables() -> None:
     op.create_table(
         "events",
@@ -120,14 +150,6 @@ def _journal_tables() -> None:
         sa.Column("value", sa.JSON, nullable=False),
         _seconds("saved_at"),
         sa.PrimaryKeyConstraint("name", name="pk_states"),
-    )
-    op.create_table(
-        "baselines",
-        _text("deployment"),
-        _text("protocol_key"),
-        sa.Column("value", sa.JSON, nullable=False),
-        _seconds("saved_at"),
-        sa.PrimaryKeyConstraint("deployment", "protocol_key", name="pk_baselines"),
     )
     op.create_table(
         "token_usage",

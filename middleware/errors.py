@@ -1,6 +1,7 @@
 """The few exceptions that cross module borders. Each is mapped once, where foreign code is called."""
 
 __all__ = [
+    "CallRefused",
     "ConfigurationError",
     "EqwatchError",
     "ItemSetError",
@@ -37,7 +38,7 @@ class UpstreamError(EqwatchError):
     """A call of the sidecar's own to a model failed.
 
     reason: closed set, used as a metric label: ``timeout``, ``connect``, ``rate_limited``, ``server_error``,
-    ``client_error``, ``protocol``.
+    ``client_error``, ``protocol``; of CallRefused ``budget``, ``paused``.
     retry_after_seconds: what the server asked for, or None.
     """
 
@@ -48,3 +49,10 @@ class UpstreamError(EqwatchError):
         self.reason = reason
         self.status = status
         self.retry_after_seconds = retry_after_seconds
+
+
+class CallRefused(UpstreamError):
+    """A call of the sidecar's own that was not made, by the operator's will: nothing is wrong with the upstream.
+
+    reason: ``budget`` (a cap would be exceeded, or what was spent is unknown) or ``paused`` (the kill switch).
+    """

@@ -16,9 +16,9 @@ from middleware.benchmark.outcomes import RunReport
 from middleware.benchmark.runner import LeaseLost, run_benchmark
 from middleware.benchmark.schedule import due_slot, next_slot, slot_offset
 from middleware.benchmark.watch import Plan, Watch
-from middleware.control.budget import TokenBudget
+from middleware.control.budget import Budget
 from middleware.control.exporting import BenchmarkExport
-from middleware.errors import UpstreamError
+from middleware.errors import CallRefused, UpstreamError
 from middleware.records.benchmark import Run
 from middleware.records.event import Event
 from middleware.records.standing import Standing
@@ -53,7 +53,7 @@ class Benchmarking:
         schedule: Schedule,
         client: UpstreamClient,
         store: Store,
-        budget: TokenBudget,
+        budget: Budget,
         export: BenchmarkExport,
         record: Callable[[Event], Awaitable[int]],
         clock: Callable[[], float] = time.time,
@@ -184,11 +184,12 @@ class Benchmarking:
 
     async def _ask(self, watch: Watch, fence: Fence) -> RunReport | None:
         """The batch's report, or None where the upstream or the lease gave way: a later slot goes on with it."""
+        run = self._run_of(watch)
         try:
             return await run_benchmark(
-                self._run_of(watch),
+                run,
                 watch.plan.item_set,
-                client=self._client,
+                client=self._client.metered(self._budget.meter("benchmark", run.id)),
                 store=self._store,
                 limiter=self._limiter,
                 progress=lambda result: self._export.item(watch.plan, result),
@@ -197,6 +198,9 @@ class Benchmarking:
             )
         except LeaseLost as error:
             _log.warning("batch_lost", error=str(error))
+            return None
+        except CallRefused as error:
+            _log.warning("batch_stopped", reason=error.reason, why=str(error))
             return None
         except UpstreamError as error:
             _log.warning("batch_failed", reason=error.reason, error=str(error))
@@ -236,4 +240,3 @@ class Benchmarking:
                 watch.opened(identity)
         await self._save(watch)
         self._export.batch(watch, report)
-        await self._budget.spend("benchmark", report.prompt_tokens, report.completion_tokens)

@@ -1,66 +1,319 @@
-"""The daily token cap: what is left today, counted in the store, so that a restart spends nothing twice."""
+"""What the sidecar's own calls may cost: tokens and money, per UTC day and per run, set aside before each call.
+
+The store holds what each window has given out, so that processes that share it, and restarts, never spend the same
+remainder twice. A process takes a little more than one call needs and gives back what is left: after a kill at most
+that counts as spent though it was not.
+"""
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+import structlog
+
+from middleware.control.switch import CallSwitch
+from middleware.errors import CallRefused, StoreUnavailable
 from middleware.metrics import Metrics
+from middleware.settings.schema import BudgetSettings
 from middleware.store import Store
-from middleware.store.spool import Spool
+from middleware.store.ledger import Amount, Refusal, Take
+from middleware.upstream import Estimate, Usage
 
-__all__ = ["TokenBudget"]
+__all__ = ["Account", "Budget", "Caps", "Prices", "RunMeter", "caps_of", "prices_of"]
 
-_DAY_SECONDS = 86_400.0
+_log = structlog.get_logger(__name__)
+_MICROS = 1_000_000
+# Calls' worth that is taken from the store at once: fewer writes, at the price of that much after a kill.
+_CALLS_AT_ONCE = 8
+_FLUSH_SECONDS = 5.0
 # Before anything is known of a call: an item's prompt and its answer, generously.
 _TOKENS_PER_CALL = 700
 
 
-class TokenBudget:
-    """Owns the count of tokens of the current UTC day. tokens_per_day None means no cap.
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Money per million tokens, in `currency`; None: not known, and no money is counted."""
 
-    What was spent is written through the spool: while the store is away it is counted here, and caught up later.
-    """
+    prompt: float | None = None
+    completion: float | None = None
+    currency: str = "USD"
+
+    def micros(self, prompt: int, completion: int) -> int:
+        """What so many tokens cost in millionths of the currency's unit, rounded up."""
+        return -int(-((self.prompt or 0.0) * prompt + (self.completion or 0.0) * completion) // 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Most that a window may give out; None: no cap."""
+
+    tokens: int | None = None
+    micros: int | None = None
+
+
+@dataclass(slots=True)
+class Account:
+    """One window as this process sees it. at_hand: taken from the store and not yet set aside; calls: under way."""
+
+    window: str
+    caps: Caps
+    at_hand: Amount = field(default_factory=Amount)
+    calls: int = 0
+
+    def take_for(self, need: Amount) -> Take:
+        """What to ask the store for, so that `need` can be set aside."""
+        missing = need - self.at_hand
+        wish = need.times(_CALLS_AT_ONCE) - self.at_hand
+        return Take(self.window, _positive(missing), _positive(wish), self.caps.tokens, self.caps.micros)
+
+
+@dataclass(slots=True)
+class _Held:
+    """What was set aside for one call; settled once."""
+
+    budget: "Budget"
+    purpose: str
+    accounts: tuple[Account, ...]
+    estimate: Estimate
+    amount: Amount
+    settled: bool = False
+
+    def settle(self, usage: Usage) -> None:
+        """Count what was used and give the rest back."""
+        if not self.settled:
+            self.settled = True
+            self.budget.settle(self, usage)
+
+
+@dataclass(frozen=True, slots=True)
+class RunMeter:
+    """The budget as one purpose sees it, and where it is a run's, with the run's own window."""
+
+    budget: "Budget"
+    purpose: str
+    run_id: str = ""
+
+    async def reserve(self, estimate: Estimate) -> _Held:
+        """Set the estimate aside in every window; raises CallRefused."""
+        return await self.budget.reserve(self.purpose, estimate, self.run_id)
+
+
+class Budget:
+    """Owns what this process has taken from the store. clock: Unix seconds, UTC. metrics: where there is a registry."""
 
     def __init__(
         self,
         store: Store,
-        spool: Spool,
-        metrics: Metrics,
         *,
-        tokens_per_day: int | None,
+        switch: CallSwitch,
+        day: Caps | None = None,
+        run: Caps | None = None,
+        prices: Prices | None = None,
+        metrics: Metrics | None = None,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._spool = spool
+        self._switch = switch
+        self._day_caps = day or Caps()
+        self._run_caps = run or Caps()
+        self.prices = prices or Prices()
         self._metrics = metrics
-        self._cap = tokens_per_day
         self._clock = clock
-        self._used = 0
-        self._day = -1.0
+        self._accounts: dict[str, Account] = {}
+        self._usage: Counter[tuple[str, str]] = Counter()
+        self._lock = asyncio.Lock()
+        self._settled = asyncio.Event()
+        self._settlements = 0
+        self._under_way = 0
+        self._exceeded = 1.0
+        if metrics is not None and self._day_caps.tokens is not None:
+            metrics.token_budget_limit.labels(window="day").set(self._day_caps.tokens)
+
+    def meter(self, purpose: str, run_id: str = "") -> RunMeter:
+        """Who allows and counts the calls of a purpose. With a run's id the caps per run hold as well."""
+        return RunMeter(self, purpose, run_id)
 
     async def allows(self, calls: int) -> bool:
-        """Whether so many calls fit in what is left today."""
-        await self._refresh()
-        return self._cap is None or self._used + calls * _TOKENS_PER_CALL <= self._cap
+        """Whether so many more calls are likely to fit in today's budget. Nothing is set aside; a look, no promise."""
+        if self._switch.paused:
+            return False
+        left = await self.left_today()
+        return left is None or calls * _TOKENS_PER_CALL <= left
 
-    async def spend(self, purpose: str, prompt_tokens: int, completion_tokens: int) -> None:
-        """Count tokens that were used."""
-        now = self._clock()
-        for type_, tokens in (("prompt", prompt_tokens), ("completion", completion_tokens)):
+    async def left_today(self) -> int | None:
+        """Tokens that are left of today's cap, None without one. Raises StoreUnavailable."""
+        cap = self._day_caps.tokens
+        if cap is None:
+            return None
+        day = self._today()
+        taken = await asyncio.to_thread(self._store.budget_taken, day.window)
+        return max(0, cap - taken.tokens + day.at_hand.tokens)
+
+    async def reserve(self, purpose: str, estimate: Estimate, run_id: str = "") -> _Held:
+        """Set a call's estimate aside; raises CallRefused where a cap or the kill switch stands in the way.
+
+        Where calls that are under way hold what is missing, it waits for them: they mostly use less than was set aside.
+        """
+        need = self._need(estimate)
+        while True:
+            self._switch.require_running()
+            accounts, settlements = self._windows(run_id), self._settlements
+            refusal = await self._set_aside(accounts, need)
+            if refusal is None:
+                return self._held(purpose, accounts, estimate, need)
+            if settlements != self._settlements:
+                continue  # meanwhile a call gave something back
+            if self._under_way == 0:
+                raise CallRefused("budget", self._words(refusal, need))
+            self._settled.clear()
+            await self._settled.wait()
+
+    def settle(self, held: _Held, usage: Usage) -> None:
+        """A call ended: what it did not use is free again, what it used beyond its estimate is counted all the same."""
+        prompt = held.estimate.prompt if usage.prompt is None else usage.prompt
+        completion = held.estimate.completion if usage.completion is None else usage.completion
+        spent = Amount(prompt + completion, self.prices.micros(prompt, completion))
+        for account in held.accounts:
+            account.at_hand += held.amount - spent
+            account.calls -= 1
+        if spent.tokens > held.amount.tokens:
+            self._learn(spent.tokens / max(1, held.amount.tokens), held.purpose)
+        self._count(held.purpose, prompt, completion, spent.micros)
+        self._under_way -= 1
+        self._settlements += 1
+        self._settled.set()
+
+    async def flush(self) -> None:
+        """Give back what is at hand and write down what was used. Raises StoreUnavailable; nothing is lost then."""
+        async with self._lock:
+            accounts = [account for account in self._accounts.values() if account.at_hand != Amount()]
+            given = {account.window: account.at_hand for account in accounts}
+            usage, self._usage = self._usage, Counter()
+            for account in accounts:
+                account.at_hand = Amount()
+            try:
+                changes = {window: Amount() - amount for window, amount in given.items()}
+                if changes or usage:
+                    await asyncio.to_thread(self._store.settle_budget, changes, usage)
+            except StoreUnavailable:
+                self._usage += usage
+                for account in accounts:
+                    account.at_hand += given[account.window]
+                raise
+            self._accounts = {w: a for w, a in self._accounts.items() if a.calls or a.at_hand != Amount()}
+
+    async def run(self) -> None:
+        """Flush and show what is left, every few seconds, until cancelled."""
+        while True:
+            try:
+                await asyncio.to_thread(self._switch.load)
+                await self.flush()
+                await self._show()
+            except StoreUnavailable as error:
+                self._count_store_error(error)
+            await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def _set_aside(self, accounts: tuple[Account, ...], need: Amount) -> Refusal | None:
+        async with self._lock:
+            short = [account for account in accounts if not account.at_hand.covers(need)]
+            if short:
+                takes = [account.take_for(need) for account in short]
+                try:
+                    granted = await asyncio.to_thread(self._store.take_budget, takes)
+                except StoreUnavailable as error:
+                    self._count_store_error(error)
+                    raise CallRefused(
+                        "budget", f"what was spent is unknown while the store is unavailable ({error.reason})"
+                    ) from None
+                if isinstance(granted, Refusal):
+                    return granted
+                for account, amount in zip(short, granted, strict=True):
+                    account.at_hand += amount
+            for account in accounts:
+                account.at_hand -= need
+        return None
+
+    def _windows(self, run_id: str) -> tuple[Account, ...]:
+        """Today's, and the run's where a run has caps."""
+        if not run_id or self._run_caps == Caps():
+            return (self._today(),)
+        return (self._today(), self._account(f"run:{run_id}", self._run_caps))
+
+    def _held(self, purpose: str, accounts: tuple[Account, ...], estimate: Estimate, need: Amount) -> _Held:
+        self._under_way += 1
+        for account in accounts:
+            account.calls += 1
+        return _Held(self, purpose, accounts, estimate, need)
+
+    def _need(self, estimate: Estimate) -> Amount:
+        prompt = int(estimate.prompt * self._exceeded)
+        return Amount(prompt + estimate.completion, self.prices.micros(prompt, estimate.completion))
+
+    def _learn(self, ratio: float, purpose: str) -> None:
+        """Texts that take more tokens than was guessed: guess more from now on."""
+        if ratio > self._exceeded:
+            self._exceeded = min(ratio, 8.0)
+            _log.warning("call_over_estimate", purpose=purpose, ratio=round(ratio, 2))
+
+    def _today(self) -> Account:
+        return self._account(f"day:{datetime.fromtimestamp(self._clock(), UTC):%Y-%m-%d}", self._day_caps)
+
+    def _account(self, window: str, caps: Caps) -> Account:
+        return self._accounts.setdefault(window, Account(window, caps))
+
+    def _words(self, refusal: Refusal, need: Amount) -> str:
+        of_run = refusal.window.startswith("run:")
+        caps = self._run_caps if of_run else self._day_caps
+        name = "per run" if of_run else "of today"
+        setting = "run" if of_run else "day"
+        if refusal.by_money:
+            cap, used = (caps.micros or 0) / _MICROS, refusal.taken.micros / _MICROS
+            spent = f"{used:.4f} of {cap:.4f} {self.prices.currency} are spent and a call may cost "
+            spent += f"{need.micros / _MICROS:.4f}"
+            return f"the budget {name} is used up: {spent} (setting budget.money_per_{setting})"
+        spent = f"{refusal.taken.tokens} of {caps.tokens} tokens are spent and a call may take {need.tokens}"
+        return f"the budget {name} is used up: {spent} (setting budget.tokens_per_{setting})"
+
+    def _count(self, purpose: str, prompt: int, completion: int, micros: int) -> None:
+        for type_, tokens in (("prompt", prompt), ("completion", completion)):
             if tokens:
-                self._spool.put(partial(self._store.add_tokens, purpose, type_, tokens, now))
-                self._metrics.tokens_total.labels(purpose=purpose, type=type_).inc(tokens)
-                self._used += tokens
-        self._show()
+                self._usage[purpose, type_] += tokens
+                if self._metrics is not None:
+                    self._metrics.tokens_total.labels(purpose=purpose, type=type_).inc(tokens)
+        if micros and self._metrics is not None:
+            self._metrics.spend_total.labels(currency=self.prices.currency).inc(micros / _MICROS)
 
-    async def _refresh(self) -> None:
-        day = self._clock() // _DAY_SECONDS
-        if day != self._day:
-            self._used = await asyncio.to_thread(self._store.tokens_used, None, day * _DAY_SECONDS)
-            self._day = day
-        self._show()
+    def _count_store_error(self, error: StoreUnavailable) -> None:
+        if self._metrics is not None:
+            self._metrics.store_errors_total.labels(reason=error.reason).inc()
 
-    def _show(self) -> None:
-        if self._cap is not None:
-            self._metrics.token_budget_limit.labels(window="day").set(self._cap)
-            self._metrics.token_budget_remaining.labels(window="day").set(max(0, self._cap - self._used))
+    async def _show(self) -> None:
+        if self._metrics is None:
+            return
+        for reason, paused in self._switch.reasons.items():
+            self._metrics.calls_paused.labels(reason=reason).set(paused)
+        left = await self.left_today()
+        if left is not None:
+            self._metrics.token_budget_remaining.labels(window="day").set(left)
+
+
+def caps_of(budget: BudgetSettings, *, overrides: Mapping[str, float | None] | None = None) -> tuple[Caps, Caps]:
+    """The caps per day and per run. overrides: what the command line says instead, by the setting's name."""
+    values = budget.model_dump() | {name: value for name, value in (overrides or {}).items() if value is not None}
+
+    def caps(window: str) -> Caps:
+        money = values[f"money_per_{window}"]
+        return Caps(values[f"tokens_per_{window}"], None if money is None else int(money * _MICROS))
+
+    return caps("day"), caps("run")
+
+
+def prices_of(budget: BudgetSettings) -> Prices:
+    """The prices as configured."""
+    return Prices(budget.price_per_million_prompt_tokens, budget.price_per_million_completion_tokens, budget.currency)
+
+
+def _positive(amount: Amount) -> Amount:
+    return Amount(max(0, amount.tokens), max(0, amount.micros))

@@ -20,12 +20,14 @@ from middleware.admin.feed import EventFeed
 from middleware.control.admin_server import AdminServer
 from middleware.control.admin_view import admin_state
 from middleware.control.benchmarking import Benchmarking, Schedule
-from middleware.control.budget import TokenBudget
+from middleware.control.budget import Budget, caps_of, prices_of
 from middleware.control.exporting import BenchmarkExport
 from middleware.control.link import RelayClosedError, RelayLink
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.control.probing import Probing
 from middleware.control.supervision import Supervisor, Worker
+from middleware.control.switch import CallSwitch
+from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics, RelayCollector
 from middleware.records.event import Event
 from middleware.records.exchange import Exchange
@@ -53,7 +55,8 @@ class Shared:
     registry: CollectorRegistry
     metrics: Metrics
     feed: EventFeed
-    budget: TokenBudget
+    budget: Budget
+    switch: CallSwitch
     clock: Callable[[], float]
 
     async def record(self, event: Event) -> int:
@@ -73,6 +76,7 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
         benchmarking = await _benchmarking(shared, stack)
         probing = await _probing(shared, stack, queue)
         workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
+        workers.append(Worker("budget", shared.budget.run))
         if benchmarking is not None:
             await benchmarking.restore()
             workers.append(Worker("benchmark", benchmarking.run))
@@ -127,6 +131,14 @@ async def _until_stopped(
     return 0
 
 
+async def _flushed(budget: Budget) -> None:
+    """Give back what was set aside; a store that is away then keeps it as spent."""
+    try:
+        await budget.flush()
+    except StoreUnavailable as error:
+        _log.error("budget_not_saved", reason=error.reason)
+
+
 async def _awaited(run: Callable[[], Awaitable[None]]) -> None:
     await run()
 
@@ -147,10 +159,15 @@ async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
         on_error=lambda reason: metrics.store_errors_total.labels(reason=reason).inc(),
         on_depth=metrics.queue_depth.labels(queue="store").set,
     )
-    budget = TokenBudget(store, spool, metrics, tokens_per_day=settings.budget.tokens_per_day, clock=time.time)
+    switch = CallSwitch(store, enabled=settings.upstream.own_calls)
+    await asyncio.to_thread(switch.load)
+    day, run = caps_of(settings.budget)
+    prices = prices_of(settings.budget)
+    budget = Budget(store, switch=switch, day=day, run=run, prices=prices, metrics=metrics, clock=time.time)
+    stack.push_async_callback(_flushed, budget)
     dropped = metrics.dropped_total.labels(queue="events", reason="slow_subscriber")
     feed = EventFeed(count_drop=dropped.inc)
-    return Shared(settings, store, spool, registry, metrics, feed, budget, time.time)
+    return Shared(settings, store, spool, registry, metrics, feed, budget, switch, time.time)
 
 
 async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking | None:
@@ -178,7 +195,9 @@ async def _probing(shared: Shared, stack: AsyncExitStack, queue: asyncio.Queue[E
     return Probing(
         shared.settings,
         queue=queue,
-        client=await _client(shared.settings, stack, timeout_seconds=probe.timeout_seconds),
+        client=(await _client(shared.settings, stack, timeout_seconds=probe.timeout_seconds)).metered(
+            shared.budget.meter("probe")
+        ),
         store=shared.store,
         spool=shared.spool,
         metrics=shared.metrics,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
-from middleware.control.budget import TokenBudget
+from middleware.control.budget import Budget
 from middleware.metrics import Metrics
 from middleware.probe.pipeline import Pipeline
 from middleware.probe.worker import ProbeConfig, ProbeRule, ProbeWorker
@@ -35,7 +35,7 @@ class Probing:
         store: Store,
         spool: Spool,
         metrics: Metrics,
-        budget: TokenBudget,
+        budget: Budget,
         salt: bytes,
         clock: Callable[[], float],
     ) -> None:

@@ -26,6 +26,7 @@ GROUPS = {
 # label -> what its values are; every label of the table is in here, and none can grow with traffic
 LABELS = {
     "code": "HTTP status of the answer; of a refusal, the code in its body",
+    "currency": "configured currency, three letters",
     "deployment": "configured deployment name, or `default`",
     "dialect": "`openai_chat`, `openai_responses`, `anthropic_messages` or `other`",
     "emotion": "configured emotion of the deployment, at most ten",
@@ -34,7 +35,7 @@ LABELS = {
     "observer": "part of the relay that watches traffic",
     "outcome": "closed set, see the help text",
     "prompt_hash": "hash of the benchmark prompt's version",
-    "purpose": "`benchmark` or `probe`",
+    "purpose": "`benchmark`, `probe`, `judge`, `run` or `gate`",
     "python": "version of the interpreter",
     "queue": "name of a bounded queue",
     "reason": "closed set, see the help text",
@@ -268,7 +269,7 @@ _PROBES: tuple[Family, ...] = (
         "counter",
         "probes",
         "Turns by outcome of their probes: scored (all), unparseable, refused, truncated, api_error, timeout; "
-        "or why they were not probed: undecodable, not_configured, not_sampled, queue_full, budget, error.",
+        "or why they were not probed: undecodable, not_configured, not_sampled, queue_full, budget, paused, error.",
         "1",
         ("deployment", "outcome"),
     ),
@@ -319,6 +320,22 @@ _OPERATION: tuple[Family, ...] = (
     ),
     Family("token_budget_limit", "gauge", "operation", "Configured cap on the sidecar's own tokens.", "1", ("window",)),
     Family("token_budget_remaining", "gauge", "operation", "Tokens left under the cap.", "1", ("window",)),
+    Family(
+        "spend_total",
+        "counter",
+        "operation",
+        "Money that the sidecar's own calls cost, at the configured prices; no sample without prices.",
+        "1",
+        ("currency",),
+    ),
+    Family(
+        "calls_paused",
+        "gauge",
+        "operation",
+        "1 while the kill switch stops every call of the sidecar's own, else 0; by reason: settings, operator.",
+        "1",
+        ("reason",),
+    ),
     Family("queue_depth", "gauge", "operation", "Pieces that wait in a bounded queue now.", "1", ("queue",)),
     Family(
         "dropped_total",

@@ -100,6 +100,8 @@ class Metrics:
         self.tokens_total = make.counter("tokens_total")
         self.token_budget_limit = make.gauge("token_budget_limit")
         self.token_budget_remaining = make.gauge("token_budget_remaining")
+        self.spend_total = make.counter("spend_total")
+        self.calls_paused = make.gauge("calls_paused")
         self.queue_depth = make.gauge("queue_depth")
         self.dropped_total = make.counter("dropped_total")
         self.worker_restarts_total = make.counter("worker_restarts_total")

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from middleware.errors import StoreUnavailable, UpstreamError
+from middleware.errors import CallRefused, StoreUnavailable, UpstreamError
 from middleware.metrics import Metrics
 from middleware.probe.excerpt import Excerpt, excerpt
 from middleware.probe.injection import steers
@@ -25,7 +25,6 @@ __all__ = ["Budget", "Limiter", "ProbeConfig", "ProbeRule", "ProbeWorker"]
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 300.0
 _SLOW_DOWN = ("rate_limited", "server_error", "timeout")
-_CHARACTERS_PER_TOKEN = 3  # where an upstream does not tell: rather too many tokens than too few
 
 _Ticket = TypeVar("_Ticket")
 
@@ -44,13 +43,10 @@ class Limiter(Protocol[_Ticket]):
 
 
 class Budget(Protocol):
-    """The token cap over all of the sidecar's own calls."""
+    """A look at the caps over the sidecar's own calls. The client's meter is what holds them."""
 
     async def allows(self, calls: int) -> bool:
         """Whether so many calls fit in what is left."""
-
-    async def spend(self, purpose: str, prompt_tokens: int, completion_tokens: int) -> None:
-        """Count tokens that were used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,10 @@ class ProbeWorker(Generic[_Ticket]):
         rule = self._rules[turn.deployment]
         results: list[ProbeResult] = []
         for kind in kinds:
-            result = await self._one(turn, kind, rule)
+            try:
+                result = await self._one(turn, kind, rule)
+            except CallRefused as error:
+                return Skipped(turn.deployment, "paused" if error.reason == "paused" else "budget")
             self._save(result)
             results.append(result)
             if result.outcome in ("api_error", "timeout"):
@@ -174,13 +173,14 @@ class ProbeWorker(Generic[_Ticket]):
                     max_tokens=self._config.max_tokens,
                     schema=schema,
                 )
+            except CallRefused:
+                raise
             except UpstreamError as error:
                 self._slow_down(ticket, error)
                 outcome: Literal["timeout", "api_error"] = "timeout" if error.reason == "timeout" else "api_error"
                 return _Answer(outcome, {}, error.reason, latency_seconds=time.perf_counter() - started)
             self._failures = 0
             self._limiter.succeeded(ticket, completion.latency_seconds)
-        await self._spend(*_tokens(messages, completion))
         return _read(completion, emotions)
 
     async def _allowed(self, calls: int) -> bool:
@@ -189,12 +189,6 @@ class ProbeWorker(Generic[_Ticket]):
         except StoreUnavailable as error:
             self._metrics.store_errors_total.labels(reason=error.reason).inc()
             return False  # what was spent is unknown: spend nothing
-
-    async def _spend(self, prompt_tokens: int, completion_tokens: int) -> None:
-        try:
-            await self._budget.spend("probe", prompt_tokens, completion_tokens)
-        except StoreUnavailable as error:  # the answer is paid for: keep it
-            self._metrics.store_errors_total.labels(reason=error.reason).inc()
 
     def _slow_down(self, ticket: _Ticket, error: UpstreamError) -> None:
         if error.reason not in _SLOW_DOWN:
@@ -221,12 +215,3 @@ def _read(completion: Completion, emotions: tuple[str, ...]) -> _Answer:
     if isinstance(found, Unparseable):
         return _Answer(outcome_for(found.reason), {}, found.reason, *tokens, completion.latency_seconds)
     return _Answer("scored", found.first, "", *tokens, completion.latency_seconds)
-
-
-def _tokens(messages: list[dict[str, str]], completion: Completion) -> tuple[int, int]:
-    sent = sum(len(message["content"]) for message in messages)
-    prompt, answered = completion.prompt_tokens, completion.completion_tokens
-    return (
-        sent // _CHARACTERS_PER_TOKEN + 1 if prompt is None else prompt,
-        len(completion.text) // _CHARACTERS_PER_TOKEN + 1 if answered is None else answered,
-    )

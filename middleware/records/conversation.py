@@ -8,7 +8,7 @@ __all__ = ["Message", "ProbeKind", "ProbeOutcome", "ProbeResult", "SkipReason", 
 ProbeKind = Literal["perception", "anticipation"]
 ProbeOutcome = Literal["scored", "unparseable", "refused", "truncated", "api_error", "timeout"]
 
-SkipReason = Literal["undecodable", "not_configured", "not_sampled", "queue_full", "budget", "error"]
+SkipReason = Literal["undecodable", "not_configured", "not_sampled", "queue_full", "budget", "paused", "error"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,12 @@ class UpstreamSettings(Section):
     api_key: SecretStr | None = Field(
         None, description="Operator key for benchmark and probes (EQWATCH_UPSTREAM_API_KEY). Never a client's key."
     )
+    own_calls: bool = Field(
+        True, description="Kill switch: false stops every call of the sidecar's own, `run` and `gate` included."
+    )
+    token_limit_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="How openai_chat names the completion allowance; reasoning models want the latter."
+    )
     ca_file: str = Field(
         "", description="PEM file of a private certificate authority; empty: the system's trust store."
     )
@@ -157,10 +163,18 @@ class BenchmarkSettings(Section):
     max_tokens: int | None = Field(
         None, ge=8, description="Completion allowance; default: what the answer needs. Reasoning models need more."
     )
+    reasoning_tokens: int = Field(
+        0, ge=0, description="Tokens that a reasoning model may think in, on top of the allowance of the answer."
+    )
     seed: int | None = Field(None, description="Sampling seed that is sent with each call, if any.")
+    system_prompt: str = Field("", description="System prompt to ask under, such as the deployment's; empty: none.")
+    system_prompt_file: str = Field("", description="File with the system prompt, in place of system_prompt.")
     rotation_seed: int = Field(1, ge=0, description="Seed of the order in which items come round.")
     concurrency: int = Field(4, ge=1, le=256, description="Most benchmark calls at once.")
     timeout_seconds: float = Field(120, gt=0, description="Time limit of one call.")
+    yield_from_requests: int = Field(
+        32, ge=1, description="User requests under way from which own calls give way; at twice as many they stop."
+    )
     commissioning_passes: int = Field(10, ge=5, description="Passes over all items that make a baseline.")
 
 
@@ -189,6 +203,26 @@ class BudgetSettings(Section):
     """Caps that are reserved before each of the sidecar's own calls."""
 
     tokens_per_day: int | None = Field(2_000_000, ge=0, description="Prompt plus completion tokens per UTC day.")
+    tokens_per_run: int | None = Field(None, ge=0, description="Tokens per benchmark batch, `eqwatch run` or gate.")
+    money_per_day: float | None = Field(None, ge=0, description="Money per UTC day, in `currency`; needs the prices.")
+    money_per_run: float | None = Field(None, ge=0, description="Money per batch, `eqwatch run` or gate.")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Currency of prices and caps, three letters.")
+    price_per_million_prompt_tokens: float | None = Field(
+        None, ge=0, description="What a million prompt tokens cost; of the dearest model that is asked."
+    )
+    price_per_million_completion_tokens: float | None = Field(
+        None, ge=0, description="What a million completion tokens cost, reasoning included."
+    )
+
+    @model_validator(mode="after")
+    def _money_needs_prices(self) -> BudgetSettings:
+        prices = (self.price_per_million_prompt_tokens, self.price_per_million_completion_tokens)
+        if (self.money_per_day is not None or self.money_per_run is not None) and None in prices:
+            raise ValueError(
+                "money_per_day and money_per_run can't be kept without prices: set price_per_million_prompt_tokens "
+                "and price_per_million_completion_tokens"
+            )
+        return self
 
 
 class StoreSettings(Section):

@@ -21,9 +21,10 @@ from middleware.records.baseline import BaselineRecord
 from middleware.records.benchmark import ItemResult, Run, RunStatus
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
-from middleware.store import baselines, journal, probes, runs, slots, sqlite_file
+from middleware.store import baselines, journal, ledger, probes, runs, slots, sqlite_file
 from middleware.store.engine import WRITE, WriterLock, limited, make_engine, sqlite_path
 from middleware.store.failures import mapped
+from middleware.store.ledger import Amount, Refusal, Take
 from middleware.store.slots import Fence
 
 __all__ = ["OpenReport", "Progress", "Store"]
@@ -305,3 +306,24 @@ class Store:
         """Tokens of all types since the start of the minute of ``since``; of every purpose where that is None."""
         with self._reading() as connection:
             return journal.tokens_used(connection, purpose, since)
+
+    # -- budget
+
+    def take_budget(self, takes: Sequence[Take]) -> list[Amount] | Refusal:
+        """Set amounts aside in every window, or in none where one of them has too little left."""
+        with self._writing() as connection:
+            return ledger.take(connection, takes, self._clock())
+
+    def settle_budget(self, changes: Mapping[str, Amount], usage: Mapping[tuple[str, str], int]) -> None:
+        """Add changes to what windows have given out, and tokens used to their purpose and type; all or nothing."""
+        now = self._clock()
+        with self._writing() as connection:
+            for window, change in sorted(changes.items()):
+                ledger.adjust(connection, window, change, now)
+            for (purpose, type_), tokens in usage.items():
+                journal.add_tokens(connection, purpose, type_, tokens, now)
+
+    def budget_taken(self, window: str) -> Amount:
+        """What a window has given out so far: spent, or set aside."""
+        with self._reading() as connection:
+            return ledger.taken(connection, window)

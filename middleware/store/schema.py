@@ -19,7 +19,18 @@ from sqlalchemy import (
     Text,
 )
 
-__all__ = ["baselines", "events", "item_results", "metadata", "probes", "runs", "slots", "states", "token_usage"]
+__all__ = [
+    "baselines",
+    "budget_windows",
+    "events",
+    "item_results",
+    "metadata",
+    "probes",
+    "runs",
+    "slots",
+    "states",
+    "token_usage",
+]
 
 metadata = MetaData(
     naming_convention={
@@ -156,4 +167,15 @@ token_usage = Table(
     Column("minute", BigInteger, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     PrimaryKeyConstraint("purpose", "type", "minute"),
+)
+
+# What a window of the budget (a day, a run) has given out: used, or set aside for calls that are under way.
+budget_windows = Table(
+    "budget_windows",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("tokens", BigInteger, nullable=False),
+    # Millionths of the currency's unit: sums of integers stay exact.
+    Column("micros", BigInteger, nullable=False),
+    Column("touched_at", Double, nullable=False),
 )

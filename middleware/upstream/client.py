@@ -5,6 +5,7 @@ redirects, and the key goes to the configured origin only.
 """
 
 import asyncio
+import copy
 import json
 import re
 import ssl
@@ -21,6 +22,7 @@ import httpx2
 from middleware.errors import ConfigurationError, UpstreamError
 from middleware.upstream.completion import Completion, Dialect, Messages, Question
 from middleware.upstream.dialects import DIALECTS
+from middleware.upstream.metering import Meter, Usage, estimate_of, usage_of
 from middleware.upstream.url import normalise_upstream
 
 __all__ = ["UpstreamClient", "http_client"]
@@ -54,7 +56,8 @@ class UpstreamClient:
     """Calls one upstream in one dialect. Closes the HTTP client only if it made it itself.
 
     base_url: origin or SDK-style URL that ends in ``/v1``. timeout_seconds: of a whole call, whatever trickles in.
-    now: the wall clock, for a Retry-After that is a date.
+    meter: allows each call and counts what it took; without one nothing is counted. now: the wall clock, for a
+    Retry-After that is a date.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class UpstreamClient:
         dialect: Dialect = "openai_chat",
         timeout_seconds: float = 120.0,
         http: httpx2.AsyncClient | None = None,
+        meter: Meter | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.base_url = normalise_upstream(base_url)
@@ -80,6 +84,7 @@ class UpstreamClient:
         ]
         self._owns_http = http is None
         self._http = http or http_client(timeout_seconds=timeout_seconds)
+        self._meter = meter
         self._now = now
 
     def __repr__(self) -> str:
@@ -96,6 +101,13 @@ class UpstreamClient:
         if self._owns_http:
             await self._http.aclose()
 
+    def metered(self, meter: Meter) -> Self:
+        """The same client with another meter; it shares the connections, which stay with whoever made them."""
+        twin = copy.copy(self)
+        twin._meter = meter  # noqa: SLF001 - of the same class
+        twin._owns_http = False  # noqa: SLF001
+        return twin
+
     async def complete(
         self,
         messages: Messages,
@@ -106,8 +118,27 @@ class UpstreamClient:
         seed: int | None = None,
         schema: Mapping[str, Any] | None = None,
     ) -> Completion:
-        """Ask once. Raises UpstreamError whose reason says what failed; its text holds no key and no conversation."""
+        """Ask once. Raises UpstreamError whose reason says what failed; its text holds no key and no conversation.
+
+        Raises CallRefused, before anything is sent, where the meter does not allow the call.
+        """
         question = Question(messages, model, temperature, max_tokens, seed, schema)
+        if self._meter is None:
+            return await self._ask(question)
+        estimate = estimate_of(question)
+        reservation = await self._meter.reserve(estimate)
+        usage = Usage(None, None)  # where the call is broken off: its cost may have been incurred
+        try:
+            completion = await self._ask(question)
+            usage = usage_of(completion, estimate)
+            return completion
+        except UpstreamError as error:
+            usage = usage_of(error, estimate)
+            raise
+        finally:
+            reservation.settle(usage)
+
+    async def _ask(self, question: Question) -> Completion:
         content = json.dumps(self._codec.encode(question)).encode()
         # Built here and not by the HTTP client, which would add its own default headers and its cookies.
         request = httpx2.Request("POST", self.base_url + self._codec.path, headers=self._headers, content=content)

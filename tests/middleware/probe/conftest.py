@@ -93,14 +93,9 @@ class Purse:
 
     def __init__(self, calls: int = 1000) -> None:
         self.calls = calls
-        self.spent: list[tuple[str, int, int]] = []
 
     async def allows(self, calls: int) -> bool:
         return calls <= self.calls
-
-    async def spend(self, purpose: str, prompt_tokens: int, completion_tokens: int) -> None:
-        self.calls -= 1
-        self.spent.append((purpose, prompt_tokens, completion_tokens))
 
 
 def turn(text: str = "I don't get it.", reply: str | None = "Let me explain.", number: int = 1) -> Turn:

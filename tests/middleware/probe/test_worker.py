@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
-from middleware.errors import StoreUnavailable
+from middleware.errors import CallRefused, StoreUnavailable
 from middleware.metrics import Metrics
 from middleware.probe.worker import ProbeConfig, ProbeRule, ProbeWorker
 from middleware.records.conversation import ProbeResult, Skipped
@@ -69,8 +69,7 @@ def test_a_turn_is_probed_for_perception_and_anticipation(
     """Both results are saved with judge, tokens, times and the schema's scores; the turn is counted once."""
     usage = {"prompt_tokens": 120, "completion_tokens": 30}
     judge.answer = lambda _: kit.completion(json.dumps(SCORES), usage=usage)
-    purse = kit.Purse()
-    work = bench(purse, config=ProbeConfig())
+    work = bench(config=ProbeConfig())
     (results,) = work.probe(kit.turn())
     assert results == work.saved
     assert [result.kind for result in work.saved] == ["perception", "anticipation"]
@@ -79,7 +78,6 @@ def test_a_turn_is_probed_for_perception_and_anticipation(
         assert (result.prompt_tokens, result.completion_tokens) == (120, 30)
         assert (result.at, result.turn_ended_at) == (1_800_000_002.0, 1_800_000_000.0)
         assert result.latency_seconds > 0
-    assert purse.spent == [("probe", 120, 30)] * 2
     assert value(metrics, "scored") == 1
     sent = judge.requests[0]
     assert sent["response_format"]["json_schema"]["schema"] == answer_schema(EMOTIONS)
@@ -261,35 +259,33 @@ def test_without_budget_nothing_is_asked(judge: Any, kit: Any, bench: Callable[.
     assert judge.requests == []
 
 
-def test_an_upstream_that_tells_no_tokens_is_not_free(judge: Any, kit: Any, bench: Callable[..., Bench]) -> None:
-    """The budget is charged for the text's length."""
-    judge.answer = lambda _: kit.completion(json.dumps(SCORES))
-    purse = kit.Purse()
-    bench(purse).probe(kit.turn())
-    (_, prompt_tokens, completion_tokens) = purse.spent[0]
-    assert prompt_tokens > 200
-    assert completion_tokens > 20
-
-
-def test_an_unknown_budget_spends_nothing_and_a_paid_answer_is_kept(
-    judge: Any, metrics: Metrics, kit: Any, bench: Callable[..., Bench]
-) -> None:
-    """Where the store that holds the count is away before or after the call."""
-
-    class Broken(kit.Purse):  # type: ignore[misc, name-defined]
-        async def spend(self, *_: Any) -> None:
-            raise StoreUnavailable("away", reason="disk_full")
+def test_an_unknown_budget_spends_nothing(judge: Any, metrics: Metrics, kit: Any, bench: Callable[..., Bench]) -> None:
+    """Where the store that holds the count is away."""
 
     class Unknown(kit.Purse):  # type: ignore[misc, name-defined]
         async def allows(self, _calls: int) -> bool:
             raise StoreUnavailable("away", reason="disk_full")
 
-    judge.answer = lambda _: kit.completion(json.dumps(SCORES))
     assert bench(Unknown()).probe(kit.turn()) == [Skipped("tutor", "budget")]
-    work = bench(Broken())
-    work.probe(kit.turn())
-    assert work.saved[0].outcome == "scored"
-    assert metrics.store_errors_total.labels(reason="disk_full")._value.get() == 2
+    assert judge.requests == []
+    assert metrics.store_errors_total.labels(reason="disk_full")._value.get() == 1
+
+
+@pytest.mark.parametrize("reason", ["budget", "paused"])
+def test_a_call_that_the_meter_refuses_is_a_skipped_turn(
+    judge: Any, kit: Any, bench: Callable[..., Bench], reason: str
+) -> None:
+    """The cap was reached between the look and the call, or somebody stopped all calls: no result, no slowing down."""
+
+    class Refusing:
+        async def reserve(self, _estimate: Any) -> Any:
+            raise CallRefused(reason, "no")
+
+    work = bench()
+    work.worker._client = work.worker._client.metered(Refusing())
+    assert work.probe(kit.turn()) == [Skipped("tutor", reason)]
+    assert judge.requests == []
+    assert work.saved == []
 
 
 def test_score_shaped_user_text_is_flagged_once_a_turn(

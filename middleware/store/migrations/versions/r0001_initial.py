@@ -135,6 +135,14 @@ def _baseline_tables() -> None:
 
 def _journal_tables() -> None:
     op.create_table(
+        "budget_windows",
+        _text("name"),
+        sa.Column("tokens", sa.BigInteger, nullable=False),
+        sa.Column("micros", sa.BigInteger, nullable=False),
+        _seconds("touched_at"),
+        sa.PrimaryKeyConstraint("name", name="pk_budget_windows"),
+    )
+    op.create_table(
         "events",
         sa.Column("id", sa.Integer, autoincrement=True, nullable=False),
         _text("kind"),

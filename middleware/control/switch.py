@@ -1,0 +1,50 @@
+"""The kill switch over every call of the sidecar's own: benchmark, probes, judges, `run` and `gate`. Traffic passes."""
+
+import asyncio
+
+from middleware.errors import CallRefused
+from middleware.store import Store
+
+__all__ = ["CallSwitch"]
+
+_STATE = "calls"
+
+
+class CallSwitch:
+    """Owns whether own calls are stopped. By the settings they are for good, by the API until somebody resumes them.
+
+    The state is in the store: it survives restarts and holds for every process that shares the store.
+    """
+
+    def __init__(self, store: Store, *, enabled: bool = True) -> None:
+        self._store = store
+        self._enabled = enabled
+        self._paused = False
+
+    @property
+    def paused(self) -> bool:
+        """Whether no call may be made."""
+        return self._paused or not self._enabled
+
+    @property
+    def reasons(self) -> dict[str, bool]:
+        """Who could stop calls, and whether they do."""
+        return {"settings": not self._enabled, "operator": self._paused}
+
+    def require_running(self) -> None:
+        """Raise CallRefused while calls are stopped."""
+        if not self._enabled:
+            raise CallRefused("paused", "own calls are switched off by the setting upstream.own_calls")
+        if self._paused:
+            raise CallRefused("paused", "own calls are paused: resume them with POST /api/v1/calls/resume")
+
+    def load(self) -> None:
+        """Read what the store says; raises StoreUnavailable. Synchronous: call it in a thread."""
+        saved = self._store.load_state(_STATE)
+        self._paused = bool(saved and saved["paused"])
+
+    async def set_paused(self, paused: bool) -> bool:
+        """Stop or go on, at once and for other processes within seconds; whether that changed anything."""
+        await asyncio.to_thread(self._store.save_state, _STATE, {"paused": paused})
+        changed, self._paused = paused != self._paused, paused
+        return changed

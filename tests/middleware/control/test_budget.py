@@ -1,0 +1,313 @@
+"""Caps that are set aside before each call: never overspent, whoever calls at once, over restarts and processes."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from prometheus_client import CollectorRegistry
+
+from middleware.benchmark.fake_upstream import FakeUpstream, FaultPlan, parse_fault
+from middleware.control.budget import Budget, Caps, Prices, caps_of, prices_of
+from middleware.control.switch import CallSwitch
+from middleware.errors import CallRefused, StoreUnavailable, UpstreamError
+from middleware.metrics import Metrics
+from middleware.settings import Settings
+from middleware.store import Store
+from middleware.store.ledger import Amount
+from middleware.upstream import Estimate, UpstreamClient, Usage
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
+DAY = "day:2026-03-01"
+QUESTION = [{"role": "user", "content": "How does Ben feel about the bridge that holds? " * 20}]
+Serve = Callable[[FakeUpstream], str]
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    store = Store(f"sqlite:///{tmp_path / 'eqwatch.db'}", clock=clock)
+    store.open()
+    yield store
+    store.close()
+
+
+def budget_of(store: Store, clock: Clock, **options: Any) -> Budget:
+    return Budget(store, switch=options.pop("switch", CallSwitch(store)), clock=clock, **options)
+
+
+def ask_at_once(url: str, budget: Budget, calls: int, *, run_id: str = "") -> list[str]:
+    """That many calls at the same instant; how each ended."""
+
+    async def one(client: UpstreamClient) -> str:
+        try:
+            await client.complete(QUESTION, model="m", temperature=0.0, max_tokens=60)
+        except UpstreamError as error:
+            return error.reason
+        return "answered"
+
+    async def scenario() -> list[str]:
+        async with UpstreamClient(base_url=url, api_key="k") as plain:
+            client = plain.metered(budget.meter("run", run_id))
+            ended = await asyncio.gather(*(one(client) for _ in range(calls)))
+            await budget.flush()
+            return list(ended)
+
+    return asyncio.run(scenario())
+
+
+def paid(url: str) -> int:
+    """Requests that reached the upstream."""
+    return int(httpx2.get(url.removesuffix("/v1") + "/-/stats").json()["requests"])
+
+
+@pytest.mark.parametrize("window", ["day", "run"])
+def test_64_calls_at_once_never_overspend(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock, window: str
+) -> None:
+    """Against a budget for a few calls just these are made; every token that was used is counted, none is lost."""
+    fake.latency = 0.05
+    budget = budget_of(store, clock, **{window: Caps(tokens=2_000)})
+    url = serve_fake(fake)
+    ended = ask_at_once(url, budget, 64, run_id="r1")
+    answered = ended.count("answered")
+    spent = store.budget_taken(DAY if window == "day" else "run:r1").tokens
+    assert set(ended) == {"answered", "budget"}
+    assert answered == paid(url)
+    assert 1_000 < spent <= 2_000
+    # What the calls took less than was set aside was used for more calls: no further one would have fitted.
+    assert spent == store.tokens_used(None, NOW - 60)
+    assert 2_000 - spent < spent / answered + 200
+
+
+def test_an_empty_budget_makes_no_call(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock) -> None:
+    """A cap of 0 lets nothing out, and says which setting it was."""
+    url = serve_fake(fake)
+    assert ask_at_once(url, budget_of(store, clock, day=Caps(tokens=0)), 8) == ["budget"] * 8
+    assert paid(url) == 0
+
+    async def scenario() -> None:
+        await budget_of(store, clock, day=Caps(tokens=0)).meter("run").reserve(Estimate(10, 10))
+
+    with pytest.raises(CallRefused, match=r"0 of 0 tokens.*budget\.tokens_per_day"):
+        asyncio.run(scenario())
+
+
+def test_money_is_held_like_tokens(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock) -> None:
+    """At 10 and 30 a million tokens, a cent buys so many calls and not one more."""
+    metrics = Metrics(CollectorRegistry())
+    prices = Prices(10.0, 30.0, "EUR")
+    budget = budget_of(store, clock, day=Caps(micros=10_000), prices=prices, metrics=metrics)
+    ended = ask_at_once(serve_fake(fake), budget, 64)
+    taken = store.budget_taken(DAY)
+    assert set(ended) == {"answered", "budget"}
+    assert 5_000 < taken.micros <= 10_000
+    spent = metrics.spend_total.labels(currency="EUR")._value.get()
+    assert spent == pytest.approx(taken.micros / 1e6)
+    assert metrics.tokens_total.labels(purpose="run", type="prompt")._value.get() > 0
+
+
+ASK = """
+import asyncio, sys, time
+from middleware.control.budget import Budget, Caps
+from middleware.control.switch import CallSwitch
+from middleware.errors import UpstreamError
+from middleware.store import Store
+from middleware.upstream import UpstreamClient
+
+async def one(client):
+    try:
+        answer = await client.complete(
+            [{"role": "user", "content": "How does Ben feel? " * 40}], model="m", temperature=0.0, max_tokens=60)
+        return answer.prompt_tokens + answer.completion_tokens
+    except UpstreamError as error:
+        assert error.reason == "budget", error
+        return 0
+
+async def main(url, path, cap):
+    store = Store(f"sqlite:///{path}")
+    store.open()
+    budget = Budget(store, switch=CallSwitch(store), day=Caps(tokens=cap), clock=time.time)
+    async with UpstreamClient(base_url=url, api_key=None) as plain:
+        client = plain.metered(budget.meter("run"))
+        used = await asyncio.gather(*(one(client) for _ in range(32)))
+    await budget.flush()
+    store.close()
+    print(sum(used))
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+def test_two_processes_share_one_budget(serve_fake: Serve, fake: FakeUpstream, tmp_path: Path) -> None:
+    """They spend what one would, together: each counts in the same store, at the same time."""
+    fake.latency = 0.05
+    url, path = serve_fake(fake), tmp_path / "shared.db"
+    command = [sys.executable, "-P", "-c", ASK, url, str(path), "6000"]
+    schema = Store(f"sqlite:///{path}")
+    schema.open()
+    schema.close()
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    used = [int(process.communicate(timeout=60)[0]) for process in processes]
+    assert all(process.returncode == 0 for process in processes)
+    assert 4_000 < sum(used) <= 6_000
+    store = Store(f"sqlite:///{path}")
+    store.open()
+    today = f"day:{datetime.now(UTC):%Y-%m-%d}"
+    assert store.budget_taken(today).tokens == sum(used)
+    store.close()
+
+
+def test_what_failed_costs_nothing_and_what_is_unclear_costs_all(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock
+) -> None:
+    """A refused connection and a 500 are free; an answer that broke off may have been paid, so it counts in full."""
+    fake.faults = FaultPlan((parse_fault("500:first=2"), parse_fault("truncated:every=3")), seed=0)
+    url = serve_fake(fake)
+    budget = budget_of(store, clock)
+    assert ask_at_once(url, budget, 1) == ["server_error"]
+    assert ask_at_once("http://127.0.0.1:9/v1", budget, 1) == ["connect"]
+    assert store.budget_taken(DAY) == Amount()
+    assert ask_at_once(url, budget, 1) == ["server_error"]
+    assert ask_at_once(url, budget, 1) == ["protocol"]
+    assert store.budget_taken(DAY).tokens > 300
+
+
+def test_a_kill_counts_what_was_set_aside(store: Store, clock: Clock) -> None:
+    """Nothing is known of a call that was under way: its tokens stay spent, in the store, for the next process."""
+
+    async def killed() -> None:
+        await budget_of(store, clock, day=Caps(tokens=1_000)).meter("run").reserve(Estimate(300, 60))
+
+    asyncio.run(killed())
+    assert 360 <= store.budget_taken(DAY).tokens <= 1_000
+
+    async def next_process() -> None:
+        await budget_of(store, clock, day=Caps(tokens=1_000)).meter("run").reserve(Estimate(900, 60))
+
+    with pytest.raises(CallRefused, match="used up"):
+        asyncio.run(next_process())
+
+
+def test_the_next_day_begins_anew(store: Store, clock: Clock) -> None:
+    """Windows are UTC days; a call that began before midnight counts for the day on which it was allowed."""
+
+    async def scenario() -> None:
+        budget = budget_of(store, clock, day=Caps(tokens=1_000))
+        meter = budget.meter("run")
+        late = await meter.reserve(Estimate(600, 60))
+        clock.now += 86_400
+        early = await meter.reserve(Estimate(600, 60))
+        late.settle(Usage(500, 10))
+        late.settle(Usage(500, 10))  # once is enough
+        early.settle(Usage(400, 20))
+        await budget.flush()
+        assert await budget.left_today() == 580
+
+    asyncio.run(scenario())
+    assert store.budget_taken(DAY).tokens == 510
+    assert store.budget_taken("day:2026-03-02").tokens == 420
+
+
+def test_more_than_was_guessed_is_counted_and_learnt(store: Store, clock: Clock) -> None:
+    """A text that takes three times the guess is counted in full, and the next one is guessed three times as high."""
+
+    async def scenario() -> None:
+        budget = budget_of(store, clock, day=Caps(tokens=1_500))
+        first = await budget.meter("run").reserve(Estimate(300, 0))
+        first.settle(Usage(900, 0))
+        with pytest.raises(CallRefused, match="may take 900"):
+            await budget.meter("run").reserve(Estimate(300, 0))
+        await budget.flush()
+
+    asyncio.run(scenario())
+    assert store.budget_taken(DAY).tokens == 900
+
+
+def test_without_the_store_nothing_is_asked(store: Store, clock: Clock) -> None:
+    """What was spent is unknown then; usage that could not be written is written later."""
+
+    class Away(Store):
+        away = False
+
+        def take_budget(self, *arguments: Any) -> Any:
+            self._check()
+            return super().take_budget(*arguments)
+
+        def settle_budget(self, *arguments: Any) -> None:
+            self._check()
+            super().settle_budget(*arguments)
+
+        def _check(self) -> None:
+            if self.away:
+                raise StoreUnavailable("away", reason="locked")
+
+    store.__class__ = Away
+
+    async def scenario() -> None:
+        metrics = Metrics(CollectorRegistry())
+        budget = budget_of(store, clock, metrics=metrics)
+        held = await budget.meter("probe").reserve(Estimate(100, 10))
+        store.away = True  # type: ignore[attr-defined]
+        held.settle(Usage(90, 5))
+        with pytest.raises(CallRefused, match="unknown while the store is unavailable"):
+            await budget.meter("probe").reserve(Estimate(100_000, 10))
+        with pytest.raises(StoreUnavailable):
+            await budget.flush()
+        assert metrics.store_errors_total.labels(reason="locked")._value.get() == 1
+        store.away = False  # type: ignore[attr-defined]
+        await budget.flush()
+
+    asyncio.run(scenario())
+    assert store.budget_taken(DAY).tokens == store.tokens_used("probe", NOW - 60) == 95
+
+
+def test_the_kill_switch_stops_the_next_call(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock) -> None:
+    """By the API for every process that shares the store, over restarts; by the setting for good."""
+    url = serve_fake(fake)
+    switch = CallSwitch(store)
+    assert asyncio.run(switch.set_paused(True)) is True
+    assert ask_at_once(url, budget_of(store, clock, switch=switch), 3) == ["paused"] * 3
+    restarted = CallSwitch(store)
+    restarted.load()
+    assert restarted.paused
+    assert asyncio.run(restarted.set_paused(False)) is True
+    assert ask_at_once(url, budget_of(store, clock, switch=restarted), 1) == ["answered"]
+    assert ask_at_once(url, budget_of(store, clock, switch=CallSwitch(store, enabled=False)), 1) == ["paused"]
+    assert paid(url) == 1
+
+
+def test_caps_and_prices_come_from_the_settings() -> None:
+    """The command line's values go over them; money can't be capped without prices."""
+    settings = Settings(
+        budget={
+            "tokens_per_day": 5_000,
+            "money_per_run": 1.5,
+            "price_per_million_prompt_tokens": 2.0,
+            "price_per_million_completion_tokens": 8.0,
+        }
+    )
+    day, run = caps_of(settings.budget, overrides={"tokens_per_run": 700, "money_per_run": None})
+    assert (day, run) == (Caps(5_000, None), Caps(700, 1_500_000))
+    assert prices_of(settings.budget).micros(1_000, 100) == 2_800
+    with pytest.raises(ValueError, match="money_per_day and money_per_run can't be kept without prices"):
+        Settings(budget={"money_per_day": 3.0})

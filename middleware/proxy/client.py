@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["ClientSide"]
 
 _HEAD, _BODY, _WAIT, _LINGER, _GONE = State  # an Enum's attributes are slow to get at
+# Heads that a connection may remember in vain: where each head differs, a memo costs more than it saves.
+_MEMO_TRIES = 3
 
 
 class ClientSide(ClientConnection):
     """Owns its transit. keep_alive: whether another request may follow on this connection."""
 
-    __slots__ = ("_memo", "_spare")
+    __slots__ = ("_memo", "_memo_tries", "_spare")
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._memo: Memo | None = None
+        self._memo_tries = _MEMO_TRIES
         self._spare: Transit | None = None
 
     # -- lifecycle
@@ -138,7 +141,11 @@ class ClientSide(ClientConnection):
             return
         match, key = context.deployments.find(head)
         cell = context.counters.cell(match.name, dialect_of(head.target, head.content_type))
-        self._memo = Memo.of(raw, head, cell, match, key)
+        if self._memo_tries:
+            self._memo_tries -= 1
+            self._memo = Memo.of(raw, head, cell, match, key)
+        else:
+            self._memo = None
         transit = self._transit = Transit(self, head, cell, began)
         context.counters.inflight += 1
         if context.tap is not None and match.tapped:
@@ -164,6 +171,7 @@ class ClientSide(ClientConnection):
         end = memo.match_whole(data, context.limits.body_bytes)
         if not end:
             return False
+        self._memo_tries = _MEMO_TRIES
         transit = self._spare
         if transit is None:
             transit = Transit(self, memo.head, memo.cell, began)

@@ -196,3 +196,19 @@ def test_damaged_requests(requests: list[bytes], junk: bytes, at: int, cuts: lis
     whole, pieced = requests_seen(damaged, []), requests_seen(damaged, cuts)
     assert whole[1] == pieced[1]
     assert whole[2] == pieced[2]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(0, 9))
+def test_heads_that_vary(ids: list[int], length: int) -> None:
+    """Whether a connection's heads repeat, differ, or do both by turns, each request reaches the upstream as it is."""
+    requests = [
+        b"POST /v1 HTTP/1.1\r\nHost: up\r\nX-Id: %d\r\nContent-Length: %d\r\n\r\n" % (number, length) + b"b" * length
+        for number in ids
+    ]
+    client, here, upstream, there, _ = pair()
+    for request in requests:
+        client.data_received(request)
+        upstream.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n!")
+    assert there.written == b"".join(requests)
+    assert here.written.count(b"HTTP/1.1 200 OK") == len(requests)

@@ -32,6 +32,7 @@ __all__ = [
     "BenchmarkSettings",
     "BudgetSettings",
     "DeploymentSettings",
+    "DetectionSettings",
     "JudgeSettings",
     "LogSettings",
     "MatchSettings",
@@ -175,7 +176,36 @@ class BenchmarkSettings(Section):
     yield_from_requests: int = Field(
         32, ge=1, description="User requests under way from which own calls give way; at twice as many they stop."
     )
+    suspected_interval: Duration | None = Field(
+        None,
+        description="Time between batches while a fall is suspected or an upgrade is judged; default: a quarter of "
+        "interval.",
+    )
     commissioning_passes: int = Field(10, ge=5, description="Passes over all items that make a baseline.")
+    commissioning_days: float = Field(
+        0, ge=0, le=90, description="Least days that a baseline spans; 3 show how days differ. 0: as fast as passes go."
+    )
+
+    @model_validator(mode="after")
+    def _suspicion_is_no_slower(self) -> BenchmarkSettings:
+        if self.suspected_interval is not None and self.suspected_interval > self.interval:
+            raise ValueError("suspected_interval is longer than interval: set it to at most that, or leave it out")
+        return self
+
+    @property
+    def interval_when_suspected(self) -> timedelta:
+        """The stepped-up time between batches."""
+        return self.suspected_interval if self.suspected_interval is not None else self.interval / 4
+
+
+class DetectionSettings(Section):
+    """When the benchmark speaks up."""
+
+    false_alarms_per_year: float = Field(
+        1.0, gt=0, le=52, description="False pages that the whole installation may give in a year, over all detectors."
+    )
+    margin: float = Field(1.0, gt=0, le=100, description="Points that an upgrade may lose and still pass.")
+    upgrade_passes: int = Field(4, ge=1, le=64, description="Passes after which an upgrade's comparison ends.")
 
 
 class ProbeSettings(Section):
@@ -259,6 +289,8 @@ class DeploymentSettings(Section):
         (), max_length=10, description="Up to ten emotions; default by kind."
     )
     sample_rate: float = Field(0.1, ge=0, le=1, description="Share of conversations that are probed, 0..1.")
+    benchmark: bool = Field(False, description="Benchmark this deployment's own model on its own; needs model.")
+    items: tuple[str, ...] = Field((), description="Item sets of its benchmark; default: those of [benchmark].")
     match: MatchSettings = Field(default_factory=MatchSettings, description="How requests are recognised.")
 
     @model_validator(mode="before")
@@ -274,6 +306,14 @@ class DeploymentSettings(Section):
             raise ValueError(f"emotions {list(self.emotions)} hold a duplicate: name each emotion once")
         if self.sampled and len(self.emotions) < 2:
             raise ValueError("a sampled deployment needs a kind or at least two emotions: set kind or emotions")
+        return self
+
+    @model_validator(mode="after")
+    def _benchmark_has_a_model(self) -> DeploymentSettings:
+        if self.benchmark and not self.model:
+            raise ValueError(f"deployment {self.name!r} has benchmark = true and no model: set its model")
+        if self.items and not self.benchmark:
+            raise ValueError(f"deployment {self.name!r} names items and no benchmark of its own: set benchmark = true")
         return self
 
     @property
@@ -302,6 +342,7 @@ class Settings(BaseSettings):
     relay: RelaySettings = Field(default_factory=RelaySettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
     benchmark: BenchmarkSettings = Field(default_factory=BenchmarkSettings)
+    detection: DetectionSettings = Field(default_factory=DetectionSettings)
     probe: ProbeSettings = Field(default_factory=ProbeSettings)
     judge: JudgeSettings = Field(default_factory=JudgeSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)

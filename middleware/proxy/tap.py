@@ -97,8 +97,11 @@ class Tap:
         if self._carried < 1.0:
             return None
         self._carried -= 1.0
-        if self._kept >= self._total_bytes:
-            self._counters.count(self._counters.drops, "memory")
+        # What control would not take now is not copied at all. For a long answer that guess can be wrong either way:
+        # finish asks again, and by arrival the choice does not depend on how the exchange went.
+        reason = "memory" if self._kept >= self._total_bytes else self._ready()
+        if reason:
+            self._counters.count(self._counters.drops, reason)
             return None
         return Recording(deployment.name, head.forwarded, self._wall())
 

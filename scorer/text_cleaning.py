@@ -7,7 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["MAX_CHARACTERS", "CleanText", "clean", "evened"]
+__all__ = ["MAX_CHARACTERS", "CleanText", "clean", "evened", "without_reasoning"]
 
 # The answer is at the end: of a longer text only the end is read.
 MAX_CHARACTERS = 100_000
@@ -49,6 +49,8 @@ _REASONING = re.compile(
     rf"|(?P<close></(?:{_NAMES})>|\[/think\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final(?:<\|message\|>)?)"
 )
 
+_REASONING_AS_WRITTEN = re.compile(_REASONING.pattern, re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class CleanText:
@@ -74,6 +76,23 @@ def clean(text: str) -> CleanText:
     if opened >= 0:
         return CleanText("\n".join(kept), text[opened:])
     return CleanText("\n".join([*kept, text[position:]]), None)
+
+
+def without_reasoning(text: str) -> str:
+    """The text as written, less closed blocks of reasoning. One that never ends stays: it is why no answer came."""
+    kept: list[str] = []
+    position, opened = 0, -1
+    for tag in _REASONING_AS_WRITTEN.finditer(text):
+        if tag["close"]:
+            if opened < 0:
+                kept.clear()  # the prompt itself opened the block
+            opened, position = -1, tag.end()
+        elif opened < 0:
+            kept.append(text[position : tag.start()])
+            opened = tag.end()
+    if opened >= 0 or not position:
+        return text
+    return "".join([*kept, text[position:]]).strip()
 
 
 def evened(text: str) -> str:

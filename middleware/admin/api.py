@@ -3,11 +3,12 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from middleware.admin.bodies import DeploymentBody, RunBody, RunDetail, VerdictBody
+from middleware.admin.bodies import DeploymentBody, RunBody, RunDetail, UpgradeVerdictBody, VerdictBody
 from middleware.admin.errors import ApiError
 from middleware.admin.standings import known_standings
 from middleware.admin.state import AdminState
@@ -80,6 +81,16 @@ def _verdict_body(state: AdminState, standing: Standing) -> VerdictBody:
         delta_lower=standing.delta_lower,
         delta_upper=standing.delta_upper,
         incident=standing.incident or None,
+        baseline=standing.baseline_id or None,
+        baseline_at=standing.baseline_at,
+        reference_delta=standing.reference_points,
+        reference_lower=standing.reference_lower,
+        reference_upper=standing.reference_upper,
+        branches=dict(standing.branch_points),
+        passes_done=standing.passes_done,
+        passes_needed=standing.passes_needed,
+        stepped_up=standing.stepped_up,
+        upgrade=UpgradeVerdictBody(**asdict(standing.upgrade)) if standing.upgrade is not None else None,
     )
 
 

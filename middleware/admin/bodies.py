@@ -18,6 +18,7 @@ __all__ = [
     "RunBody",
     "RunDetail",
     "UpgradeBody",
+    "UpgradeVerdictBody",
     "VerdictBody",
 ]
 
@@ -104,8 +105,34 @@ class ConversationEmotions(BaseModel):
     last_probe: LastProbe
 
 
+class UpgradeVerdictBody(BaseModel):
+    """The newest change of version: new minus old in points, negative is worse. verdict: comparing until decided.
+
+    passes: over all items so far. passes_to_decide: what would settle an undecided one, or null.
+    """
+
+    from_model: str
+    to_model: str
+    since: float
+    declared: bool
+    verdict: str
+    reason: str
+    points: float | None
+    lower: float | None
+    upper: float | None
+    passes: int
+    passes_max: int
+    passes_to_decide: int | None
+    decided_at: float | None
+    accepted: bool
+
+
 class VerdictBody(BaseModel):
-    """Where a deployment stands on one item set; words is the sentence of the status page."""
+    """Where a deployment stands on one item set; words is the sentence of the status page.
+
+    reference_delta: to the first accepted baseline, over all upgrades since. branches: score by branch of emotional
+    intelligence. passes_done, passes_needed: of a baseline that is being made, else 0.
+    """
 
     deployment: str
     item_set: str
@@ -122,6 +149,16 @@ class VerdictBody(BaseModel):
     delta_lower: float | None
     delta_upper: float | None
     incident: int | None
+    baseline: int | None
+    baseline_at: float | None
+    reference_delta: float | None
+    reference_lower: float | None
+    reference_upper: float | None
+    branches: dict[str, float]
+    passes_done: int
+    passes_needed: int
+    stepped_up: bool
+    upgrade: UpgradeVerdictBody | None
 
 
 class DeploymentBody(BaseModel):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from middleware.records.standing import Standing
+from middleware.records.standing import Standing, UpgradeStanding
 
 __all__ = ["STALE_INTERVALS", "Tone", "Verdict", "points", "span", "verdict", "worst"]
 
@@ -39,6 +39,7 @@ def verdict(standing: Standing, *, now: float, interval: timedelta) -> Verdict:
     last = standing.last_batch_at
     stale = last is not None and now - last > STALE_INTERVALS * interval.total_seconds()
     tone, headline, words = _said(standing)
+    words = " ".join(part for part in (words, _upgrade(standing.upgrade), _reference(standing)) if part)
     if standing.detail and standing.detail not in words:
         words = f"{words} {standing.detail}".strip()
     if stale and last is not None:
@@ -63,6 +64,8 @@ def _said(standing: Standing) -> tuple[Tone, str, str]:
         case "changed":
             words = f"The model answers differently from the baseline, and not worse. {_interval(standing)}".strip()
             return "warn", "The model changed", words
+        case "comparing":
+            return "info", "Judging an upgrade", _interval(standing)
         case "suspected":
             words = f"There is evidence of a fall, not enough for an alarm. {_interval(standing)}".strip()
             return "info", "EQ may be falling", words
@@ -80,7 +83,7 @@ def _next_step(standing: Standing) -> str:
             return f"Roll back to the model that was in use before{accept if standing.incident else ''}."
         case "changed":
             return "If the change was yours, declare it: POST /api/v1/upgrades."
-        case "suspected":
+        case "suspected" | "comparing":
             return "Nothing yet: the next batches decide."
         case _:
             return ""
@@ -93,6 +96,27 @@ def _interval(standing: Standing) -> str:
     if standing.delta_lower is None or standing.delta_upper is None:
         return f"{words}."
     return f"{words}, 95% interval {points(standing.delta_lower)} to {points(standing.delta_upper)}."
+
+
+def _upgrade(upgrade: UpgradeStanding | None) -> str:
+    """The newest upgrade in a sentence; empty where there is none."""
+    if upgrade is None:
+        return ""
+    name = f"Upgrade from {upgrade.from_model or '?'} to {upgrade.to_model or '?'}"
+    if upgrade.points is None or upgrade.lower is None or upgrade.upper is None:
+        return f"{name}: {upgrade.verdict}." if upgrade.verdict != "comparing" else f"{name} is compared."
+    figures = f"{points(upgrade.points)} points, between {points(upgrade.lower)} and {points(upgrade.upper)}"
+    verdict_ = "not yet decided" if upgrade.verdict == "comparing" else upgrade.verdict
+    return f"{name}: {verdict_}, {figures}{', accepted all the same' if upgrade.accepted else ''}."
+
+
+def _reference(standing: Standing) -> str:
+    """The distance to the reference of record, where that is surely below zero: what small upgrades add up to."""
+    if standing.reference_points is None or standing.reference_upper is None or standing.reference_upper >= 0:
+        return ""
+    if standing.state == "regressed":
+        return ""  # said already
+    return f"Against the first accepted baseline: {points(standing.reference_points)} points."
 
 
 def worst(verdicts: list[Verdict]) -> Verdict | None:

@@ -16,13 +16,19 @@ _DASH = "\N{EN DASH}"
 _EVENTS = {
     "upgrade_declared": "Upgrade declared",
     "upgrade_noticed": "Model change noticed",
+    "upgrade_verdict": "Upgrade judged",
+    "upgrade_withdrawn": "Version before is back",
     "incident_opened": "Incident opened",
     "incident_closed": "Incident closed",
     "benchmark_paused": "Benchmark paused",
     "benchmark_resumed": "Benchmark resumed",
     "baseline_accepted": "Baseline accepted",
+    "baseline_created": "Baseline made, not yet accepted",
+    "state_set_aside": "State of another version set aside",
     "store_set_aside": "Damaged store set aside",
 }
+# Their points are a difference to the baseline, not a level.
+_CHANGES = frozenset({"incident_opened", "incident_closed", "upgrade_verdict"})
 _OUTCOMES = {
     "scored": "scored",
     "unparseable": "not readable",
@@ -65,12 +71,13 @@ def _event(kind: str) -> str:
 def _figures(event: Event) -> str:
     """What the event's details say in a line: the models, or the points; empty where they say neither."""
     details = event.details
+    words = [str(details["verdict"])] if details.get("verdict") else []
     if details.get("from_model") or details.get("to_model"):
-        return f"{details.get('from_model') or '?'} → {details.get('to_model') or '?'}"
-    change, level = details.get("delta_points"), details.get("points")
-    if isinstance(change, int | float):
-        return f"{points(change)} points"
-    return f"{points(level, signed=False)} points" if isinstance(level, int | float) else ""
+        words.insert(0, f"{details.get('from_model') or '?'} → {details.get('to_model') or '?'}")
+    level = details.get("points")
+    if isinstance(level, int | float):
+        words.append(f"{points(level, signed=event.kind in _CHANGES)} points")
+    return ", ".join(words)
 
 
 def _outcome(name: str) -> str:

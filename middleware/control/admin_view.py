@@ -50,6 +50,8 @@ def admin_state(
         return benchmarking is not None and await benchmarking.acknowledge(incident, accept_baseline)
 
     async def declare(upgrade: Upgrade) -> int:
+        if benchmarking is not None:
+            return await benchmarking.declare(upgrade.deployment, upgrade.from_model, upgrade.to_model, upgrade.note)
         details: dict[str, Any] = {"from_model": upgrade.from_model, "to_model": upgrade.to_model, "note": upgrade.note}
         return await record(Event("upgrade_declared", upgrade.deployment, clock(), details))
 

@@ -1,7 +1,7 @@
 """The scheduled benchmark as a worker: due slot, lease, budget, batch, detection, store, metrics.
 
-It owns no statistics: a batch's meaning is benchmark/watch.py's. State lives in the store, so that after a kill, or on
-another replica, the next batch goes on exactly where the last one stopped.
+It owns no statistics and no state of a watch: see watching.py. After a kill, or on another replica, the next batch goes
+on exactly where the last one stopped.
 """
 
 import asyncio
@@ -13,11 +13,13 @@ import structlog
 
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
 from middleware.benchmark.outcomes import RunReport
+from middleware.benchmark.plan import Plan
 from middleware.benchmark.runner import LeaseLost, run_benchmark
 from middleware.benchmark.schedule import due_slot, next_slot, slot_offset
-from middleware.benchmark.watch import Plan, Watch
+from middleware.benchmark.watch import Watch
 from middleware.control.budget import Budget
 from middleware.control.exporting import BenchmarkExport
+from middleware.control.watching import Watches
 from middleware.errors import CallRefused, UpstreamError
 from middleware.records.benchmark import Run
 from middleware.records.event import Event
@@ -36,19 +38,20 @@ _SPREAD_FROM_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """interval_seconds between slots; owner names this process in leases."""
+    """interval_seconds between slots, suspected_seconds while sampling is stepped up; owner names us in leases."""
 
     interval_seconds: float
+    suspected_seconds: float
     concurrency: int
     owner: str
 
 
 class Benchmarking:
-    """Runs due batches of its plans, one at a time. Owns whether it is paused, and the last standing of each plan."""
+    """Runs due batches of the plans, one at a time. Owns whether it is paused."""
 
     def __init__(
         self,
-        plans: list[Plan],
+        watches: Watches,
         *,
         schedule: Schedule,
         client: UpstreamClient,
@@ -58,7 +61,7 @@ class Benchmarking:
         record: Callable[[Event], Awaitable[int]],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._plans = plans
+        self._watches = watches
         self._schedule = schedule
         self._client = client
         self._store = store
@@ -67,7 +70,6 @@ class Benchmarking:
         self._record = record
         self._clock = clock
         self._limiter = Limiter(ConcurrencyRule(schedule.concurrency))
-        self._watches: dict[str, Watch] = {}
         self._paused = False
         self._wake = asyncio.Event()
 
@@ -79,19 +81,19 @@ class Benchmarking:
     @property
     def standings(self) -> list[Standing]:
         """Where each plan stands."""
-        return [watch.standing for watch in self._watches.values()]
+        return self._watches.standings
 
     async def restore(self) -> None:
         """Load what the store knows, and export it: gauges survive a restart."""
         saved = await asyncio.to_thread(self._store.load_state, _PAUSE_STATE)
         self._paused = bool(saved and saved["paused"])
-        for plan in self._plans:
-            await self._load(plan)
+        for plan in self._watches.plans:
+            await self._watches.load(plan)
 
     async def run(self) -> None:
         """Run due batches until cancelled."""
         while True:
-            for plan in self._plans:
+            for plan in self._watches.plans:
                 if not self._paused:
                     await self._tick(plan)
             await self._sleep()
@@ -105,21 +107,22 @@ class Benchmarking:
             await self._record(Event(kind, "", self._clock()))
         self._wake.set()
 
+    async def declare(self, deployment: str, from_model: str, to_model: str, note: str) -> int:
+        """Somebody changes the version on purpose; the id of the event."""
+        identity = await self._watches.declare(deployment, from_model, to_model, note)
+        self._wake.set()
+        return identity
+
     async def acknowledge(self, incident: int, new_baseline: bool) -> bool:
         """Close an open incident; False where none has this id."""
-        for plan in self._plans:
-            watch = self._watches.get(plan.name)
-            event = watch.acknowledge(incident, new_baseline=new_baseline, at=self._clock()) if watch else None
-            if watch is not None and event is not None:
-                await self._save(watch)
-                await self._record(event)
-                return True
-        return False
+        return await self._watches.acknowledge(incident, new_baseline=new_baseline)
 
     async def _sleep(self) -> None:
         now = self._clock()
-        interval = self._schedule.interval_seconds
-        due = min(next_slot(now=now, interval_seconds=interval, offset=self._offset(p)) for p in self._plans)
+        due = min(
+            next_slot(now=now, interval_seconds=self._interval(plan), offset=self._offset(plan))
+            for plan in self._watches.plans
+        )
         self._wake.clear()
         try:
             async with asyncio.timeout(max(0.05, due - now)):
@@ -127,28 +130,20 @@ class Benchmarking:
         except TimeoutError:
             return
 
+    def _interval(self, plan: Plan) -> float:
+        """Seconds between the plan's slots, as things stand."""
+        watch = self._watches.of(plan)
+        stepped_up = watch is not None and watch.stepped_up
+        return self._schedule.suspected_seconds if stepped_up else self._schedule.interval_seconds
+
     def _offset(self, plan: Plan) -> float:
         interval = self._schedule.interval_seconds
         return slot_offset(plan.name, interval) if interval >= _SPREAD_FROM_SECONDS else 0.0
 
-    async def _load(self, plan: Plan) -> Watch:
-        """The watch as saved; another replica may have moved it on. Calibration is CPU work: off the loop."""
-        saved = await asyncio.to_thread(self._store.load_state, plan.name)
-        watch = self._watches.get(plan.name)
-        if watch is None or (saved is not None and saved["index"] != watch.state.index):
-            watch = await asyncio.to_thread(Watch, plan, saved)
-            self._watches[plan.name] = watch
-            self._export.standing(watch)
-        return watch
-
-    async def _save(self, watch: Watch) -> None:
-        await asyncio.to_thread(self._store.save_state, watch.plan.name, watch.saved())
-        self._export.standing(watch)
-
     async def _tick(self, plan: Plan) -> None:
-        watch = await self._load(plan)
+        watch = await self._watches.load(plan)
         now = self._clock()
-        interval = self._schedule.interval_seconds
+        interval = self._interval(plan)
         slot = due_slot(last=watch.state.last_slot, now=now, interval_seconds=interval, offset=self._offset(plan))
         if slot is None:
             return
@@ -161,30 +156,27 @@ class Benchmarking:
         if not await self._budget.allows(plan.batch):
             _log.warning("batch_skipped", reason="token budget", item_set=plan.item_set.name)
             watch.skip(slot)
-            await self._save(watch)
+            await self._watches.save(watch)
             return
         await self._batch(watch, slot, fence)
 
     async def _batch(self, watch: Watch, slot: float, fence: Fence) -> None:
+        run = self._run_of(watch)
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(self._keep_lease(fence), name="lease")
-            report = await self._ask(watch, fence)
+            report = await self._ask(watch, run, fence)
             keeper.cancel()
         if report is None or not report.answered:
             watch.skip(slot)
-            await self._save(watch)
+            await self._watches.save(watch)
             return
-        try:
-            await self._conclude(watch, report, slot)
-        except BaseException:
-            # Until it is saved, the store's state is the true one: forget what is half done in memory.
-            del self._watches[watch.plan.name]
-            raise
+        if not await self._watches.conclude(watch, run.id, report.results, slot):
+            _log.warning("batch_belongs_to_nothing", run=run.id, reason="the version changed while it was asked")
+        self._export.batch(watch)
         await asyncio.to_thread(self._store.release_slot, fence, self._clock())
 
-    async def _ask(self, watch: Watch, fence: Fence) -> RunReport | None:
+    async def _ask(self, watch: Watch, run: Run, fence: Fence) -> RunReport | None:
         """The batch's report, or None where the upstream or the lease gave way: a later slot goes on with it."""
-        run = self._run_of(watch)
         try:
             return await run_benchmark(
                 run,
@@ -192,6 +184,7 @@ class Benchmarking:
                 client=self._client.metered(self._budget.meter("benchmark", run.id)),
                 store=self._store,
                 limiter=self._limiter,
+                system_prompt=watch.plan.system_prompt,
                 progress=lambda result: self._export.item(watch.plan, result),
                 fence=fence,
                 now=self._clock,
@@ -206,9 +199,7 @@ class Benchmarking:
             _log.warning("batch_failed", reason=error.reason, error=str(error))
             watch.failed(f"The last batch failed: {error}.", at=self._clock())
             self._export.failed(watch.plan, error.reason)
-            await asyncio.to_thread(
-                self._store.finish_run, watch.run_id(), "stopped", None, None, self._clock(), fence=fence
-            )
+            await asyncio.to_thread(self._store.finish_run, run.id, "stopped", None, None, self._clock(), fence=fence)
             return None
 
     async def _keep_lease(self, fence: Fence) -> None:
@@ -229,14 +220,3 @@ class Benchmarking:
             passes=1,
             started_at=self._clock(),
         )
-
-    async def _conclude(self, watch: Watch, report: RunReport, slot: float) -> None:
-        """Detection, then the state, then the events: a kill in between repeats the detection, not the batch."""
-        events = await asyncio.to_thread(watch.take, report.results, at=self._clock())
-        watch.skip(slot)
-        for event in events:
-            identity = await self._record(event)
-            if event.kind == "incident_opened":
-                watch.opened(identity)
-        await self._save(watch)
-        self._export.batch(watch, report)

@@ -27,6 +27,7 @@ from middleware.control.plans import benchmark_configured, benchmark_plans, miss
 from middleware.control.probing import Probing
 from middleware.control.supervision import Supervisor, Worker
 from middleware.control.switch import CallSwitch
+from middleware.control.watching import Watches
 from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics, RelayCollector
 from middleware.records.event import Event
@@ -62,8 +63,12 @@ class Shared:
     async def record(self, event: Event) -> int:
         """Keep an event and tell the subscribers."""
         identity = await asyncio.to_thread(self.store.save_event, event)
-        self.feed.publish(Event(event.kind, event.deployment, event.at, event.details, identity))
+        self.publish(Event(event.kind, event.deployment, event.at, event.details, identity))
         return identity
+
+    def publish(self, event: Event) -> None:
+        """Tell the subscribers of an event that is saved."""
+        self.feed.publish(event)
 
 
 async def serve(settings: Settings, relay: socket.socket) -> int:
@@ -176,15 +181,18 @@ async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking |
     if not benchmark_configured(shared.settings):
         _log.info("benchmark_not_configured", enabled=benchmark.enabled, missing=missing_settings(shared.settings))
         return None
-    interval = benchmark.interval.total_seconds()
     client = await _client(shared.settings, stack, timeout_seconds=benchmark.timeout_seconds)
+    interval = benchmark.interval.total_seconds()
+    export = BenchmarkExport(shared.metrics, interval_seconds=interval)
+    plans = await asyncio.to_thread(benchmark_plans, shared.settings)
+    suspected = benchmark.interval_when_suspected.total_seconds()
     return Benchmarking(
-        await asyncio.to_thread(benchmark_plans, shared.settings),
-        schedule=Schedule(interval, benchmark.concurrency, owner=f"{platform.node()}:{os.getpid()}"),
+        Watches(plans, store=shared.store, export=export, publish=shared.publish, clock=shared.clock),
+        schedule=Schedule(interval, suspected, benchmark.concurrency, owner=f"{platform.node()}:{os.getpid()}"),
         client=client,
         store=shared.store,
         budget=shared.budget,
-        export=BenchmarkExport(shared.metrics, interval_seconds=interval),
+        export=export,
         record=shared.record,
         clock=shared.clock,
     )
@@ -217,6 +225,7 @@ async def _client(settings: Settings, stack: AsyncExitStack, *, timeout_seconds:
         api_key=revealed(upstream.api_key) or None,
         dialect=upstream.dialect,
         timeout_seconds=timeout_seconds,
+        allowance_field=upstream.token_limit_field,
         http=http,
     )
 

@@ -3,19 +3,21 @@
 import hashlib
 from importlib.metadata import version
 
-from middleware.benchmark.outcomes import RunReport
-from middleware.benchmark.watch import Plan, Watch
+from middleware.benchmark.plan import Plan
+from middleware.benchmark.watch import Watch
 from middleware.metrics import Metrics
 from middleware.records.benchmark import ItemResult
+from middleware.records.standing import UpgradeStanding
 
 __all__ = ["BenchmarkExport"]
 
 _POINTS_PER_UNIT = 10.0
 _PERFECT_POINTS = 100.0
+_VERDICTS = ("pass", "regressed", "undecided")
 
 
 class BenchmarkExport:
-    """Feeds the ``bench_*`` families. interval_seconds: as configured."""
+    """Feeds the ``bench_*`` and ``upgrade_*`` families. Seconds between batches: as configured, and stepped up."""
 
     def __init__(self, metrics: Metrics, *, interval_seconds: float) -> None:
         self._metrics = metrics
@@ -35,16 +37,15 @@ class BenchmarkExport:
         labels = {"deployment": plan.deployment, "item_set": plan.item_set.name}
         self._metrics.bench_items_total.labels(**labels, outcome=outcome).inc()
 
-    def batch(self, watch: Watch, report: RunReport) -> None:
-        """What only a finished batch tells: which model really answered."""
+    def batch(self, watch: Watch) -> None:
+        """Which model answers: the version that has been steady, so that backends that take turns do not flap."""
         plan = watch.plan
-        answered = next((result.answered_model for result in reversed(report.results) if result.answered_model), "")
         self._metrics.set_target(
             plan.deployment,
-            model=answered or plan.model,
+            model=watch.version,
             temperature=plan.protocol.temperature,
             prompt_hash=hashlib.sha256(plan.protocol.prompt_version.encode()).hexdigest()[:12],
-            seen_at=max((result.at for result in report.results), default=None),
+            seen_at=watch.state.last_batch_at,
         )
 
     def standing(self, watch: Watch) -> None:
@@ -57,14 +58,16 @@ class BenchmarkExport:
             metrics.bench_delta_points: standing.delta_points,
             metrics.bench_delta_points_lower: standing.delta_lower,
             metrics.bench_delta_points_upper: standing.delta_upper,
+            metrics.bench_reference_delta_points: standing.reference_points,
             metrics.bench_last_success_timestamp_seconds: standing.last_batch_at,
         }
         if watch.state.baseline is not None:
             metrics.baseline_info.labels(**labels).info(
                 {"scoring_profile": plan.protocol.scoring_profile, "scorer_version": version("eqwatch")}
             )
-            values[metrics.bench_regression_active] = float(standing.state == "regressed")
-            values[metrics.bench_change_active] = float(watch.state.change)
+            incidents = watch.state.incidents
+            values[metrics.bench_regression_active] = float(incidents.regression is not None)
+            values[metrics.bench_change_active] = float(incidents.change is not None)
         if (reading := watch.reading) is not None:
             values[metrics.bench_regression_cusum_ratio] = reading.cusum_ratio
             values[metrics.bench_regression_evidence_log10] = reading.e_log10
@@ -73,3 +76,19 @@ class BenchmarkExport:
         for gauge, value in values.items():
             if value is not None:
                 gauge.labels(**labels).set(value)
+        for branch, points in standing.branch_points.items():
+            metrics.bench_branch_score_points.labels(**labels, branch=branch).set(points)
+        self._upgrade(labels, standing.upgrade)
+
+    def _upgrade(self, labels: dict[str, str], upgrade: UpgradeStanding | None) -> None:
+        """The verdict in force; none is in force while one is compared, or once its level was accepted by somebody."""
+        metrics = self._metrics
+        if upgrade is None:
+            for family in (metrics.upgrade_verdict, metrics.upgrade_info):
+                family.remove_by_labels(labels)
+            return
+        models = {"from_model": upgrade.from_model, "to_model": upgrade.to_model}
+        metrics.upgrade_info.labels(**labels).info({name: metrics.model_label(model) for name, model in models.items()})
+        for verdict in _VERDICTS:
+            in_force = upgrade.verdict == verdict and not upgrade.accepted
+            metrics.upgrade_verdict.labels(**labels, verdict=verdict).set(float(in_force))

@@ -87,6 +87,10 @@ class Metrics:
         self.bench_regression_evidence_log10 = make.gauge("bench_regression_evidence_log10")
         self.bench_change_evidence_log10 = make.gauge("bench_change_evidence_log10")
         self.bench_answer_change_ratio = make.gauge("bench_answer_change_ratio")
+        self.bench_reference_delta_points = make.gauge("bench_reference_delta_points")
+        self.bench_branch_score_points = make.gauge("bench_branch_score_points")
+        self.upgrade_verdict = make.gauge("upgrade_verdict")
+        self.upgrade_info = make.info("upgrade_info")
         self.bench_items_total = make.counter("bench_items_total")
         self.bench_last_success_timestamp_seconds = make.gauge("bench_last_success_timestamp_seconds")
         self.bench_interval_seconds = make.gauge("bench_interval_seconds")
@@ -139,7 +143,7 @@ class Metrics:
 
     def forget_benchmark(self, deployment: str) -> None:
         """Remove the benchmark series of a deployment whose schedule this process stopped owning."""
-        self._remove(deployment, lambda name: name.startswith("bench_") or name == "baseline_info")
+        self._remove(deployment, lambda name: name.startswith(("bench_", "upgrade_")) or name == "baseline_info")
 
     def _remove(self, deployment: str, wanted: Callable[[str], bool]) -> None:
         for name, made in self._made.items():

@@ -3,12 +3,14 @@
 from scorer.baseline import Observation
 from scorer.detection.detector import Detector, DetectorConfig, Reading
 from scorer.detection.incident import (
+    Cause,
     Incident,
     IncidentState,
     IncidentStep,
     Kind,
     acknowledge,
     declare,
+    end,
     follow,
     judge_worse,
     roll_back,
@@ -16,6 +18,7 @@ from scorer.detection.incident import (
 from scorer.detection.state import DetectorState
 
 __all__ = [
+    "Cause",
     "Detector",
     "DetectorConfig",
     "DetectorState",
@@ -27,6 +30,7 @@ __all__ = [
     "Reading",
     "acknowledge",
     "declare",
+    "end",
     "follow",
     "judge_worse",
     "roll_back",

@@ -3,9 +3,10 @@
 An alarm opens an incident and asks for its statistics to be restarted, since evidence that goes on growing would
 take months to come down. A regression ends when a whole pass after its opening bounds the loss under one point; a
 change when a whole pass shows the old answers again. A declared change ends both, an acknowledgement the one it names.
+Where the change is noticed to be an upgrade, it is no silent one any more, and that incident ends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -19,13 +20,14 @@ __all__ = [
     "Kind",
     "acknowledge",
     "declare",
+    "end",
     "follow",
     "judge_worse",
     "roll_back",
 ]
 
 Kind = Literal["regression", "change"]
-Cause = Literal["recovered", "rolled_back", "declared", "acknowledged"]
+Cause = Literal["recovered", "rolled_back", "declared", "noticed", "acknowledged"]
 
 KINDS: tuple[Kind, ...] = ("regression", "change")
 RECOVERED_LOSS = 1.0
@@ -88,30 +90,34 @@ def follow(state: IncidentState, reading: Reading, *, at: float) -> IncidentStep
         step = _opened(step, "change", reading, at)
     elif state.change is not None and _rolled_back(reading):
         step = _closed(step, "change", "rolled_back", at)
+    elif state.change is not None and reading.answers_balanced:
+        # The next pass is looked at by itself: what this one added up would outlast the change by months.
+        step = replace(step, restart=(*step.restart, "change"))
     return step
 
 
 def declare(state: IncidentState, *, at: float) -> IncidentStep:
     """The change was announced: both kinds end, and both statistics start anew against what comes next."""
-    return _ended(state, "declared", at)
+    return end(state, "declared", at=at)
 
 
 def roll_back(state: IncidentState, *, at: float) -> IncidentStep:
     """The version of the baseline answers again: both kinds end, and both statistics start anew."""
-    return _ended(state, "rolled_back", at)
+    return end(state, "rolled_back", at=at)
+
+
+def end(state: IncidentState, cause: Cause, *, at: float, kinds: Sequence[Kind] = KINDS) -> IncidentStep:
+    """End what is open of these kinds, for a reason from outside; their statistics start anew, open or not."""
+    step = IncidentStep(state, restart=tuple(kinds))
+    for kind in kinds:
+        step = _closed(step, kind, cause, at)
+    return step
 
 
 def acknowledge(state: IncidentState, kind: Kind, *, at: float) -> IncidentStep:
     """Somebody took it in, with a new baseline or without. Without an open incident of that kind nothing happens."""
     step = IncidentStep(state)
     return step if _of(state, kind) is None else _closed(step, kind, "acknowledged", at)
-
-
-def _ended(state: IncidentState, cause: Cause, at: float) -> IncidentStep:
-    step = IncidentStep(state, restart=KINDS)
-    for kind in KINDS:
-        step = _closed(step, kind, cause, at)
-    return step
 
 
 def _recovered(reading: Reading) -> bool:

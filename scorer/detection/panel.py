@@ -150,7 +150,8 @@ class Panel:
         cusums = cusum.step(statistics.cusums, residuals, weights, self.bias, CUSUM_CEILING * self.limits)
         strayed = (distance_weights * excess).sum(axis=1)[:, None]
         allowed = comparable.sum(axis=1)[:, None] * self.onset_allowances
-        onsets = np.maximum(0.0, statistics.onsets + strayed - allowed)
+        # Within a pass of the old answers it is down again, however long the other ones lasted.
+        onsets = np.clip(statistics.onsets + strayed - allowed, 0.0, self.means.shape[1] * self.onset_allowances)
         opened = np.concatenate([onsets, cusums[:, :1]], axis=1)
         falls, answers = self._windows(statistics, opened, batch.items, residuals, readable)
         following = Statistics(

@@ -62,6 +62,14 @@ def test_a_change_ends_when_a_whole_pass_shows_the_old_answers() -> None:
     assert [i.cause for i in follow(state, back, at=300.0).closed] == ["rolled_back"]
 
 
+def test_each_pass_of_an_open_change_is_looked_at_by_itself() -> None:
+    """Evidence of a change that lasted would otherwise keep it open long after the rollback."""
+    state = follow(IncidentState(), _WARN, at=100.0).state
+    assert follow(state, _WARN, at=200.0).restart == ()
+    step = follow(state, replace(_WARN, answers_balanced=True), at=200.0)
+    assert (step.restart, step.closed, step.state) == (("change",), (), state)
+
+
 def test_both_kinds_live_side_by_side() -> None:
     """A warning stays open while a page comes and goes."""
     state = follow(IncidentState(), _WARN, at=1.0).state

@@ -258,7 +258,7 @@ def fill(store: Store) -> list[Standing]:
     store.save_event(Event("benchmark_paused", "default", NOW - 6 * DAY))
     store.save_event(Event("benchmark_resumed", "default", NOW - 6 * DAY + HOUR))
     store.save_event(Event("upgrade_noticed", "default", NOW - 2 * DAY + 1300, dict(models)))
-    store.save_event(Event("incident_opened", "default", NOW - 1.4 * DAY, {"delta_points": -9.1}))
+    store.save_event(Event("incident_opened", "default", NOW - 1.4 * DAY, {"points": -9.1}))
     store.add_tokens("benchmark", "prompt", 212_000, NOW - 600)
     store.add_tokens("probe", "prompt", 187_500, NOW - 600)
     return [

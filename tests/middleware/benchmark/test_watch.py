@@ -1,14 +1,18 @@
 """A watch makes a baseline from passes, then compares; its state survives a restart exactly."""
 
 import json
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from middleware.benchmark.protocol import make_protocol
-from middleware.benchmark.watch import Plan, Watch
+from middleware.benchmark.plan import Plan
+from middleware.benchmark.watch import Taken, Watch
+from middleware.records.baseline import BaselineRecord
 from middleware.records.benchmark import ItemResult
+from middleware.records.event import Event
+from scorer.baseline import Baseline
 from scorer.items import Item, ItemSet
 
 ITEMS = 24
@@ -37,7 +41,9 @@ def plan() -> Plan:
     )
 
 
-def answered(watch: Watch, *, fall: float, rng: np.random.Generator) -> list[ItemResult]:
+def answered(
+    watch: Watch, *, fall: float, rng: np.random.Generator, who: tuple[str, str] = ("m", "fp_1"), at: float = 0.0
+) -> list[ItemResult]:
     """One batch as a model would answer it: 8 item units less ``fall``, with a little noise."""
     return [
         ItemResult(
@@ -48,92 +54,259 @@ def answered(watch: Watch, *, fall: float, rng: np.random.Generator) -> list[Ite
             score=8.0 - fall + float(rng.normal(0, 0.1)),
             # The model wrote the emotions in another order than the item has.
             answer=dict(zip(reversed(EMOTIONS), (2.0, 8.0, 0.0, 5.0 - fall), strict=True)),
+            answered_model=who[0],
+            system_fingerprint=who[1],
+            at=at,
         )
         for item in watch.next_items()
     ]
 
 
-def play(watch: Watch, batches: int, *, fall: float = 0.0, seed: int = 1) -> Iterator[str]:
-    rng = np.random.default_rng(seed)
-    for number in range(batches):
-        for event in watch.take(answered(watch, fall=fall, rng=rng), at=1000.0 + number):
-            yield f"{event.kind} {event.details.get('condition', '')}".strip()
+class Player:
+    """Feeds a watch batch by batch and numbers what it tells, as the store would."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.now = 1000.0
+        self.events: list[Event] = []
+        self.records: list[BaselineRecord] = []
+
+    def __call__(
+        self, batches: int, *, fall: float = 0.0, seed: int = 1, who: tuple[str, str] = ("m", "fp_1")
+    ) -> list[str]:
+        """What was told, in words, over so many batches."""
+        rng = np.random.default_rng(seed)
+        told: list[str] = []
+        for _ in range(batches):
+            self.now += 3600.0
+            results = answered(self.watch, fall=fall, rng=rng, who=who, at=self.now)
+            taken = self.watch.take(results, at=self.now)
+            self.keep(taken)
+            told += [_words(event) for event in taken.events]
+        return told
+
+    def keep(self, taken: Taken) -> None:
+        """Give ids."""
+        first = len(self.events) + 1
+        self.events += taken.events
+        if taken.baseline is not None:
+            self.records.append(taken.baseline)
+        self.watch.numbered(
+            taken, range(first, first + len(taken.events)), len(self.records) if taken.baseline else None
+        )
+
+    def until(self, kind: str, *, most: int = 60, fall: float = 0.0, who: tuple[str, str] = ("m", "fp_1")) -> Event:
+        """Play until an event of that kind is told."""
+        for number in range(most):
+            self(1, fall=fall, seed=100 + number, who=who)
+            if self.events and self.events[-1].kind == kind:
+                return self.events[-1]
+        raise AssertionError(f"no {kind} within {most} batches: {[e.kind for e in self.events]}")
 
 
-def test_five_passes_make_a_baseline_and_say_how_many_are_missing(plan: Plan) -> None:
+def _words(event: Event) -> str:
+    more = [str(event.details[name]) for name in ("kind", "cause", "verdict") if name in event.details]
+    return " ".join([event.kind, *more])
+
+
+@pytest.fixture
+def play(plan: Plan) -> Player:
+    """A watch with nothing behind it."""
+    return Player(Watch(plan))
+
+
+@pytest.fixture
+def settled(play: Player) -> Player:
+    """A watch with a baseline."""
+    assert play(15) == ["baseline_accepted"]
+    return play
+
+
+def test_five_passes_make_a_baseline_and_say_how_many_are_missing(play: Player) -> None:
     """Commissioning counts whole passes; at the last batch of the fifth the baseline is frozen and announced."""
-    watch = Watch(plan)
+    watch = play.watch
     assert watch.standing.state == "not_measured"
-    assert list(play(watch, 14)) == []
+    assert play(14) == []
     assert (watch.standing.state, watch.standing.passes_done, watch.standing.passes_needed) == ("commissioning", 4, 5)
-    assert list(play(watch, 1)) == ["baseline_accepted"]
+    assert "1 more pass of 3 batches" in watch.standing.detail
+    assert "at least 3 days" in watch.standing.detail
+    assert play(1) == ["baseline_accepted"]
     assert watch.standing.state == "fine"
     assert watch.standing.baseline_points == pytest.approx(80.0, abs=0.5)
+    [record] = play.records
+    assert record.accepted_at == record.created_at == play.now
+    assert record.days == pytest.approx(14 / 24)
+    assert record.identities == ("m|fp_1",)
+    assert watch.standing.baseline_id == 1
 
 
-def test_a_model_that_stays_the_same_stays_fine(plan: Plan) -> None:
+def test_commissioning_goes_on_until_it_spans_enough_days(plan: Plan) -> None:
+    """Five passes within hours are not days: the baseline waits, and keeps passes of all the time."""
+    play = Player(Watch(replace(plan, min_days=2.0)))
+    assert play(30) == []
+    assert "span 2 days" in play.watch.standing.detail
+    assert play.until("baseline_accepted").at == play.now
+    [record] = play.records
+    assert record.days >= 2.0
+    assert 5 <= record.value["passes"] <= 10
+
+
+def test_a_model_that_stays_the_same_stays_fine(settled: Player) -> None:
     """No event and no incident over fifty batches like the baseline's."""
-    watch = Watch(plan)
-    assert list(play(watch, 15)) == ["baseline_accepted"]
-    assert list(play(watch, 50, seed=2)) == []
-    assert watch.standing.state == "fine"
-    assert watch.reading is not None
-    assert watch.reading.cusum_ratio < 1.0
+    assert settled(50, seed=2) == []
+    assert settled.watch.standing.state == "fine"
+    assert settled.watch.reading is not None
+    assert settled.watch.reading.cusum_ratio < 1.0
 
 
-def test_a_worse_model_opens_one_incident_that_stays_open(plan: Plan) -> None:
-    """The fall is seen within two passes, told once, and stays until somebody or something closes it."""
-    watch = Watch(plan)
-    list(play(watch, 15))
-    events = list(play(watch, 9, fall=2.0, seed=2))
-    assert events.count("incident_opened regressed") == 1
-    assert watch.standing.state == "regressed"
-    assert watch.standing.delta_points is not None
-    assert watch.standing.delta_points < -5.0
-    assert list(play(watch, 2, fall=2.0, seed=3)) == []
+def test_a_worse_model_opens_one_incident_with_beginning_and_figures(settled: Player) -> None:
+    """The fall is seen within two passes and told once; the event says since when, how far and how sure."""
+    settled(4, seed=9)
+    before = settled.now
+    assert settled(9, fall=2.0, seed=2).count("incident_opened regression") == 1
+    opened = next(event for event in settled.events if event.details.get("kind") == "regression")
+    standing = settled.watch.standing
+    assert (standing.state, standing.incident) == ("regressed", settled.events.index(opened) + 1)
+    details = opened.details
+    assert before <= float(details["since"] or 0) <= before + 3 * 3600.0
+    assert float(details["points"] or 0) < -5.0
+    assert float(details["lower"] or 0) <= float(details["points"] or 0) <= float(details["upper"] or 0) < 0.0
+    assert 1 <= int(details["batches"] or 0) <= 9
+    assert int(details["items"] or 0) == 8 * int(details["batches"] or 0)
+    assert [word for word in settled(6, fall=2.0, seed=3) if "incident_opened" in word] == []
+
+
+def test_an_alarm_restarts_the_statistics_and_a_whole_good_pass_ends_it(settled: Player) -> None:
+    """Evidence does not pile up for months; once every item was asked again without a loss, the incident is over."""
+    settled.until("incident_opened", fall=2.0)
+    state = settled.watch.state.detector
+    assert state is not None
+    settled(20, fall=2.0)
+    assert settled.watch.standing.state == "regressed"
+    told = settled(10)
+    assert "incident_closed regression recovered" in told
+    assert "incident_closed change rolled_back" in told
+    closed = next(e for e in settled.events if e.kind == "incident_closed" and e.details["kind"] == "regression")
+    opened = settled.events[int(closed.details["incident"] or 0) - 1]
+    assert (opened.kind, opened.details["kind"]) == ("incident_opened", "regression")
+    assert closed.details["seconds"] == closed.at - opened.at
+    assert (settled.watch.standing.state, settled.watch.standing.incident) == ("fine", 0)
+
+
+def test_suspicion_steps_the_sampling_up_and_an_incident_back(settled: Player) -> None:
+    """Between suspicion and page batches should come more often; afterwards nothing is gained by it."""
+    assert not settled.watch.stepped_up
+    seen = set()
+    for number in range(20):
+        settled(1, fall=0.4, seed=number)
+        seen.add((settled.watch.standing.state, settled.watch.stepped_up))
+        if settled.watch.standing.state == "regressed":
+            break
+    assert ("regressed", False) in seen
+    assert ("fine", True) not in seen
+    assert settled.watch.standing.stepped_up is False
+    assert not any(up for state, up in seen if state != "suspected")
 
 
 def test_a_restored_watch_goes_on_exactly(plan: Plan) -> None:
-    """Saved as JSON in commissioning and in detection, and restored, it ends where an uninterrupted one ends."""
-    whole, broken = Watch(plan), Watch(plan)
-    for fall, seed in ((0.0, 1), (0.0, 2), (0.0, 3), (1.0, 4)):
-        list(play(whole, 7, fall=fall, seed=seed))
-        broken = Watch(plan, json.loads(json.dumps(broken.saved())))
-        list(play(broken, 7, fall=fall, seed=seed))
-    assert broken.saved() == json.loads(json.dumps(whole.saved()))
-    assert broken.run_id() == whole.run_id()
-    assert broken.next_items() == whole.next_items()
+    """Saved as JSON in commissioning, in detection, in an upgrade, it ends where an uninterrupted one ends."""
+    whole, broken = Player(Watch(plan)), Player(Watch(plan))
+    who = ("m", "fp_1")
+    for fall, seed in ((0.0, 1), (0.0, 2), (0.0, 3), (1.0, 4), (0.0, 5), (0.0, 6)):
+        who = ("m", "fp_2") if seed == 5 else who
+        whole(7, fall=fall, seed=seed, who=who)
+        broken.watch = Watch(plan, json.loads(json.dumps(broken.watch.to_saved())))
+        broken(7, fall=fall, seed=seed, who=who)
+    assert json.dumps(broken.watch.to_saved()) == json.dumps(whole.watch.to_saved())
+    assert broken.watch.standing == whole.watch.standing
+    assert [e.kind for e in broken.events] == [e.kind for e in whole.events]
+    assert broken.watch.run_id() == whole.watch.run_id()
+    assert broken.watch.next_items() == whole.watch.next_items()
 
 
-def test_a_model_that_cannot_be_read_gets_no_baseline(plan: Plan) -> None:
+def test_a_state_of_another_schema_is_refused(plan: Plan) -> None:
+    """What an older version saved is not guessed at."""
+    saved = Watch(plan).to_saved()
+    with pytest.raises(ValueError, match="schema 1"):
+        Watch(plan, {**saved, "schema": 1})
+    with pytest.raises(ValueError, match="can't be read"):
+        Watch(plan, {"schema": saved["schema"]})
+
+
+def test_a_model_that_cannot_be_read_gets_no_baseline(play: Player) -> None:
     """Unreadable answers are outcomes, never zeros: commissioning goes on and says why."""
-    watch = Watch(plan)
+    watch = play.watch
     for _ in range(15):
         results = [ItemResult(watch.run_id(), item, 0, "unparseable", "no_scores") for item in watch.next_items()]
-        assert watch.take(results, at=1.0) == []
+        assert watch.take(results, at=1.0).events == ()
     assert watch.standing.state == "not_measured"
     assert "readable" in watch.standing.detail
     assert watch.standing.score_points is None
 
 
-def test_an_acknowledged_incident_is_closed_or_begins_a_new_baseline(plan: Plan) -> None:
-    """Closing restarts the statistics; accepting the new state restarts commissioning; another id does nothing."""
-    watch = Watch(plan)
-    list(play(watch, 15))
-    list(play(watch, 9, fall=2.0))
-    watch.opened(41)
-    assert watch.acknowledge(40, new_baseline=False, at=1.0) is None
-    closed = watch.acknowledge(41, new_baseline=True, at=2.0)
+def test_calls_that_failed_say_nothing_about_the_model(settled: Player) -> None:
+    """An outage of some calls is neither a loss nor an unreadable answer."""
+    watch = settled.watch
+    before = watch.standing.score_points
+    results = [ItemResult(watch.run_id(), item, 0, "api_error", "server_error") for item in watch.next_items()]
+    assert watch.take(results, at=settled.now).events == ()
+    assert watch.standing.score_points == before
+
+
+def test_an_acknowledged_incident_is_closed_or_begins_a_new_baseline(settled: Player) -> None:
+    """Closing restarts the statistics; accepting the new level restarts commissioning; another id does nothing."""
+    settled.until("incident_opened", fall=2.0)
+    settled(6, fall=2.0)
+    watch = settled.watch
+    incident = watch.standing.incident
+    assert watch.acknowledge(incident + 40, new_baseline=False, at=1.0) is None
+    assert watch.acknowledge(0, new_baseline=False, at=1.0) is None
+    closed = watch.acknowledge(incident, new_baseline=True, at=2.0)
     assert closed is not None
-    assert closed.kind == "incident_closed"
-    assert list(play(watch, 15, fall=2.0)) == ["baseline_accepted"]
+    assert {(e.kind, e.details["cause"]) for e in closed} == {("incident_closed", "acknowledged")}
+    assert watch.standing.state == "commissioning"
+    assert "baseline_accepted" in settled(18, fall=2.0)
     assert watch.standing.baseline_points == pytest.approx(60.0, abs=0.5)
 
 
+def test_an_incident_that_was_only_acknowledged_opens_again_if_it_goes_on(settled: Player) -> None:
+    """The old baseline stays the yardstick."""
+    settled.until("incident_opened", fall=2.0)
+    settled(6, fall=2.0)
+    assert settled.watch.acknowledge(settled.watch.standing.incident, new_baseline=False, at=settled.now)
+    assert settled.watch.standing.state != "regressed"
+    assert "incident_opened regression" in settled(12, fall=2.0)
+
+
 def test_batches_have_names_that_follow_from_the_state(plan: Plan) -> None:
-    """The same batch has the same run id before and after a crash; the next one has another."""
-    watch = Watch(plan)
-    first = watch.run_id()
-    assert Watch(plan, watch.saved()).run_id() == first
-    list(play(watch, 1))
-    assert watch.run_id() != first
+    """The same batch has the same run id before and after a crash; the next one has another, and so has a new epoch."""
+    play = Player(Watch(plan, epoch=7))
+    first = play.watch.run_id()
+    assert Watch(plan, play.watch.to_saved()).run_id() == first
+    play(1)
+    assert play.watch.run_id() != first
+    assert Watch(plan, epoch=8).run_id() != first
+    assert "/" not in Watch(replace(plan, model="lab/model:1")).run_id()
+
+
+def test_the_distance_to_the_reference_of_record_is_told(settled: Player) -> None:
+    """Against the first accepted baseline, however many were accepted since."""
+    watch = settled.watch
+    assert watch.standing.reference_points is None
+    watch.reference = Baseline.from_dict(settled.records[0].value)
+    settled(3)
+    standing = watch.standing
+    assert standing.reference_points == pytest.approx(0.0, abs=0.6)
+    assert standing.reference_lower is not None
+    assert standing.reference_upper is not None
+    assert standing.reference_lower < 0.0 < standing.reference_upper
+
+
+def test_branches_have_scores_of_their_own(plan: Plan) -> None:
+    """Each branch that the items name, over the newest answer to each."""
+    items = tuple(
+        replace(item, branch="perceiving" if n % 2 else "managing") for n, item in enumerate(plan.item_set.items)
+    )
+    play = Player(Watch(replace(plan, item_set=replace(plan.item_set, items=items))))
+    play(3)
+    assert play.watch.standing.branch_points == pytest.approx({"managing": 80.0, "perceiving": 80.0}, abs=1.0)

@@ -42,6 +42,9 @@ def fake_upstream(
     script: Annotated[Path | None, typer.Option(help="JSON rules for everything that is no recorded prompt.")] = None,
     noise: Annotated[str | None, typer.Option(metavar="low|mid|high", help="Jitter on the recorded answers.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of faults and noise.")] = 0,
+    fingerprint: Annotated[
+        str, typer.Option(help="System fingerprint of every answer; default: one of each recording's own.")
+    ] = "",
     data_dir: DataDir = None,
 ) -> None:
     """Serve recorded answers as if the model were there: for dry runs, demos and tests.
@@ -72,6 +75,7 @@ def fake_upstream(
         faults=FaultPlan(tuple(parse_fault(spec) for spec in fault or ()), seed=seed),
         latency=latency / 1000,
         chunk_delay=chunk_delay / 1000,
+        fingerprint=fingerprint,
     )
     serve_app(create_app(fake), host=host, port=port, ready=lambda url: print(f"ready {url}", flush=True))
 

@@ -37,7 +37,10 @@ _SCRIPT_FINGERPRINT = "fp_script"
 
 @dataclass(slots=True)
 class FakeUpstream:
-    """Everything that the server knows. latency and chunk_delay in seconds; clock is monotonic."""
+    """Everything that the server knows. latency and chunk_delay in seconds; clock is monotonic.
+
+    fingerprint: of every answer, so that a switch is silent; empty: each recording has its own.
+    """
 
     book: PromptBook
     stages: Stages
@@ -46,6 +49,7 @@ class FakeUpstream:
     faults: FaultPlan = field(default_factory=lambda: FaultPlan((), seed=0))
     latency: float = 0.0
     chunk_delay: float = 0.0
+    fingerprint: str = ""
     clock: Callable[[], float] = time.monotonic
     started: float = 0.0
     requests: int = 0
@@ -81,7 +85,7 @@ class FakeUpstream:
         return Answer(
             text=text,
             model=request.model,
-            fingerprint=recording.fingerprint if recording else _SCRIPT_FINGERPRINT,
+            fingerprint=self.fingerprint or (recording.fingerprint if recording else _SCRIPT_FINGERPRINT),
             prompt_tokens=sum(tokens(message.text) for message in request.messages),
         )
 

@@ -30,6 +30,7 @@ class RunReport:
     prompt_tokens: int
     completion_tokens: int
     answered: int
+    reasoning_tokens: int = 0
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -65,6 +66,7 @@ def scored_result(
         text=text,
         prompt_tokens=completion.prompt_tokens or 0,
         completion_tokens=completion.completion_tokens or 0,
+        reasoning_tokens=completion.reasoning_tokens or 0,
         latency_seconds=completion.latency_seconds,
         answered_model=completion.model,
         system_fingerprint=completion.system_fingerprint,
@@ -103,6 +105,7 @@ def report_of(run: Run, item_set: ItemSet, results: Iterable[ItemResult]) -> Run
         prompt_tokens=sum(result.prompt_tokens for result in results),
         completion_tokens=sum(result.completion_tokens for result in results),
         answered=len(answers),
+        reasoning_tokens=sum(result.reasoning_tokens for result in results),
     )
 
 

@@ -39,8 +39,12 @@ def make_protocol(
     max_tokens: int | None = None,
     seed: int | None = None,
     system_prompt: str = "",
+    reasoning_tokens: int = 0,
 ) -> Protocol:
-    """The protocol of a run; raises ConfigurationError for combinations that could never yield a score."""
+    """The protocol of a run; raises ConfigurationError for combinations that could never yield a score.
+
+    max_tokens: of the answer. reasoning_tokens: that the model may think in, on top of it.
+    """
     if answer_format == "json_schema":
         if revise or item_set.version == "v1":
             raise ConfigurationError(
@@ -57,7 +61,8 @@ def make_protocol(
         prompt_version=PROMPT_VERSION,
         scoring_profile=profile or item_set.default_profile,
         temperature=temperature,
-        max_tokens=max_tokens or default_max_tokens(item_set, revise=revise, answer_format=answer_format),
+        max_tokens=(max_tokens or default_max_tokens(item_set, revise=revise, answer_format=answer_format))
+        + reasoning_tokens,
         seed=seed,
         answer_format=answer_format,
         # What is asked for decides: v1 prompts hold the revision whatever was chosen.

@@ -81,6 +81,10 @@ class StoreThread:
             lambda: self._store.finish_run(report.run.id, "finished", points, parseable, at, fence=self._fence)
         )
 
+    async def stop(self, run: Run, at: float) -> None:
+        """Mark a run that gave up or was broken off: it has no score, and a later sitting may go on with it."""
+        await self._call(lambda: self._store.finish_run(run.id, "stopped", None, None, at, fence=self._fence))
+
     async def _call(self, work: Callable[[], T]) -> T:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(StoreUnavailable),

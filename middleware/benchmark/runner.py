@@ -15,7 +15,7 @@ from middleware.benchmark.limiter import Limiter
 from middleware.benchmark.outcomes import RunReport, failed_result, is_answer, report_of, scored_result
 from middleware.benchmark.protocol import messages_for, schema_for
 from middleware.benchmark.run_store import LeaseLost, RunStore, StoreThread
-from middleware.errors import UpstreamError
+from middleware.errors import CallRefused, StoreUnavailable, UpstreamError
 from middleware.records.benchmark import ItemResult, Run
 from middleware.store import Fence
 from middleware.upstream import Completion, UpstreamClient
@@ -86,7 +86,10 @@ async def run_benchmark(
 
 @dataclass(slots=True, kw_only=True)
 class RunSession:
-    """One sitting of a run. Owns what it learns of the upstream: whether it ever answered, failures in a row."""
+    """One sitting of a run. Owns what it learns of the upstream: whether it ever answered, failures in a row.
+
+    refused: that no more calls are allowed, by budget or kill switch; those under way are finished and saved.
+    """
 
     run: Run
     item_set: ItemSet
@@ -99,6 +102,7 @@ class RunSession:
     now: Callable[[], float]
     failures_in_a_row: int = 0
     answered: bool = False
+    refused: CallRefused | None = None
 
     async def begin(self) -> set[tuple[str, int]]:
         """Save the run if it is new; returns item id and repetition of what is answered already."""
@@ -106,7 +110,8 @@ class RunSession:
         return {(result.item_id, result.repetition) for result in earlier}
 
     async def ask(self, item: Item, repetition: int) -> ItemResult:
-        """One call with its retries, saved. Raises UpstreamGaveUp where going on would be in vain."""
+        """One call with its retries, saved. Raises UpstreamGaveUp where going on would be in vain, CallRefused where no
+        more calls are allowed."""
         result = await self._outcome(item, repetition)
         await self.store.save(result)
         self.progress(result)
@@ -114,7 +119,16 @@ class RunSession:
         return result
 
     async def carry_out(self) -> RunReport:
-        """Ask all that is open, score the run and close it."""
+        """Ask all that is open, score the run and close it. What stops it leaves the run `stopped`, to be resumed."""
+        try:
+            return await self._carry_out()
+        except (StoreUnavailable, LeaseLost):
+            raise
+        except BaseException:
+            await asyncio.shield(self.store.stop(self.run, self.now()))
+            raise
+
+    async def _carry_out(self) -> RunReport:
         done = await self.begin()
         open_calls = (
             (self.item_set.by_id[item_id], repetition)
@@ -130,15 +144,23 @@ class RunSession:
                     group.create_task(self._work(open_calls))
         except BaseExceptionGroup as failed:
             raise _first(failed) from None
+        if self.refused is not None:
+            raise self.refused
         report = report_of(self.run, self.item_set, await self.store.results(self.run))
         if report.answered:  # otherwise nothing was measured, and a later sitting asks again
             await self.store.finish(report, self.now())
             return replace(report, run=replace(self.run, status="finished"))
+        await self.store.stop(self.run, self.now())
         return report
 
     async def _work(self, calls: Iterator[tuple[Item, int]]) -> None:
         for item, repetition in calls:
-            await self.ask(item, repetition)
+            if self.refused is not None:
+                return
+            try:
+                await self.ask(item, repetition)
+            except CallRefused as error:
+                self.refused = error
 
     async def _outcome(self, item: Item, repetition: int) -> ItemResult:
         started = time.perf_counter()
@@ -151,7 +173,7 @@ class RunSession:
         try:
             completion: Completion = await retrying(self._ask, item, repetition)
         except UpstreamError as error:
-            if isinstance(error, LeaseLost) or error.status in _FATAL_STATUS:
+            if isinstance(error, LeaseLost | CallRefused) or error.status in _FATAL_STATUS:
                 raise
             self._require_hope(error)
             spent = time.perf_counter() - started

@@ -9,8 +9,9 @@ import typer
 
 from middleware.benchmark.item_sets import load
 from middleware.benchmark.protocol import make_protocol
-from middleware.cli.gating import GateCalls, carry_out, print_gate
+from middleware.cli.gating import GateCalls, carry_out, print_gate, say_forecast
 from middleware.cli.run import answer_format_named, text_of
+from middleware.cli.spending import DryRun, Limits, MaxCost, MaxTokensTotal
 from middleware.errors import ConfigurationError
 from middleware.gate import GateRequest, Subject, report_formats, write_reports
 from middleware.gate.as_json import as_json
@@ -40,9 +41,15 @@ def gate(
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Calls at once at each upstream.")] = 16,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="Sampling temperature.")] = 0.01,
     max_tokens: Annotated[int | None, typer.Option(min=8, help="Completion allowance; default by format.")] = None,
+    reasoning_tokens: Annotated[
+        int, typer.Option(min=0, help="Tokens a reasoning model may think in, on top of the answer's allowance.")
+    ] = 0,
     timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Time limit of one call.")] = 120.0,
     system_prompt: Annotated[Path | None, typer.Option(metavar="FILE", help="System prompt to ask under.")] = None,
     order_seed: Annotated[int, typer.Option(min=0, help="Seed of the order in which items are asked.")] = 0,
+    max_tokens_total: MaxTokensTotal = None,
+    max_cost: MaxCost = None,
+    dry_run: DryRun = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew where an unfinished gate could go on.")] = False,
     as_json_: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
     data_dir: Annotated[
@@ -75,6 +82,7 @@ def gate(
         temperature=temperature,
         max_tokens=max_tokens,
         system_prompt=system_text,
+        reasoning_tokens=reasoning_tokens,
     )
     request = GateRequest(
         Subject(ours, baseline),
@@ -85,7 +93,11 @@ def gate(
         order_seed,
     )
     keys = _keys(settings, same=ours == theirs)
-    found = carry_out(request, GateCalls(settings, keys, concurrency, timeout, system_text), fresh=fresh)
+    calls = GateCalls(settings, keys, concurrency, timeout, system_text, Limits(max_tokens_total, max_cost))
+    if dry_run:
+        say_forecast(request, calls, as_json=as_json_)
+        return
+    found = carry_out(request, calls, fresh=fresh)
     write_reports(found, reports)
     if as_json_:
         print(json.dumps(as_json(found), ensure_ascii=False, allow_nan=False))

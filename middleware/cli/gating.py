@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -13,8 +13,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from middleware.gate import GateReport, GateRequest, Watch, gate_to_carry_out, make_report, run_gate
-from middleware.gate.request import GateRuns, Role
+from middleware.benchmark.estimate import earlier_results, forecast
+from middleware.cli.spending import Limits, budget_of, forecast_json, print_forecast
+from middleware.gate import GateReport, GateRequest, GateUnmeasured, Watch, gate_to_carry_out, make_report, run_gate
+from middleware.gate.request import GATE, GateRuns, Role
 from middleware.gate.session import Decided
 from middleware.gate.words import difference, explanation, headline, interval, new_dialogues, next_step, points, signed
 from middleware.records.benchmark import ItemResult
@@ -23,7 +25,7 @@ from middleware.store import Store
 from middleware.upstream import UpstreamClient, http_client
 from scorer.comparison import Comparison
 
-__all__ = ["GateCalls", "carry_out", "print_gate"]
+__all__ = ["GateCalls", "carry_out", "print_gate", "say_forecast"]
 
 _PLAIN_LINES = 5
 _COLOURS = {"pass": "green", "regressed": "red", "undecided": "yellow", "unmeasured": "yellow"}
@@ -38,6 +40,7 @@ class GateCalls:
     concurrency: int
     timeout_seconds: float
     system_prompt: str = ""
+    limits: Limits = field(default_factory=Limits)
 
 
 def carry_out(request: GateRequest, calls: GateCalls, *, fresh: bool) -> GateReport:
@@ -66,6 +69,7 @@ async def _call(request: GateRequest, runs: GateRuns, calls: GateCalls, store: S
     upstream = calls.settings.upstream
     verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=upstream.ca_file) if upstream.ca_file else True
     connections = 2 * calls.concurrency + 2
+    budget = budget_of(calls.settings, store, calls.limits, time.time)
     async with http_client(connections=connections, timeout_seconds=calls.timeout_seconds, verify=verify) as http:
 
         def client(url: str, key: str | None) -> UpstreamClient:
@@ -74,22 +78,55 @@ async def _call(request: GateRequest, runs: GateRuns, calls: GateCalls, store: S
                 api_key=key,
                 dialect=upstream.dialect,
                 timeout_seconds=calls.timeout_seconds,
+                allowance_field=upstream.token_limit_field,
                 http=http,
+                meter=budget.meter("gate", runs.gate_id),
             )
 
         clients: dict[Role, UpstreamClient] = {
             "baseline": client(request.baseline.upstream, calls.keys[0]),
             "candidate": client(request.candidate.upstream, calls.keys[1]),
         }
-        return await run_gate(
-            request,
-            runs,
-            clients=clients,
-            store=store,
-            concurrency=calls.concurrency,
+        try:
+            return await run_gate(
+                request,
+                runs,
+                clients=clients,
+                store=store,
+                concurrency=calls.concurrency,
+                system_prompt=calls.system_prompt,
+                watch=watch,
+            )
+        except GateUnmeasured as error:
+            Console(stderr=True).print(f"eqwatch: {escape(str(error))}", highlight=False, soft_wrap=True)
+            return error.decided
+        finally:
+            await budget.flush()
+
+
+def say_forecast(request: GateRequest, calls: GateCalls, *, as_json: bool) -> None:
+    """What the gate would take at least (one pass decides) and at most. Asks nothing."""
+    store = Store(calls.settings.store_url)
+    store.open()
+    try:
+        budget = budget_of(calls.settings, store, calls.limits, time.time)
+        earlier = earlier_results(store, GATE, request.protocol.key, request.baseline.model)
+        one = forecast(
+            request.item_set,
+            request.item_set.items,
+            request.protocol,
             system_prompt=calls.system_prompt,
-            watch=watch,
-        )
+            concurrency=calls.concurrency,
+            earlier=earlier,
+        ).times(2)
+        left = asyncio.run(budget.left_today())
+    finally:
+        store.close()
+    rows = {"one_pass": one, "all_passes": one.times(request.rules.max_passes)}
+    if as_json:
+        print(forecast_json(rows, budget.prices, left))
+    else:
+        print_forecast(rows, budget.prices, left)
 
 
 def _look_words(look: Comparison) -> str:

@@ -5,24 +5,26 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from middleware.benchmark.estimate import earlier_results, forecast
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
-from middleware.benchmark.manual import RunRequest, run_to_carry_out
+from middleware.benchmark.manual import MANUAL, RunRequest, run_to_carry_out
 from middleware.benchmark.outcomes import RunReport
 from middleware.benchmark.runner import Progress as OnResult
 from middleware.benchmark.runner import run_benchmark
+from middleware.cli.spending import Limits, budget_of, forecast_json, print_forecast
 from middleware.cli.tables import print_failures, print_score
 from middleware.records.benchmark import ItemResult, Run
 from middleware.settings import Settings
 from middleware.store import Store
 from middleware.upstream import UpstreamClient, http_client
 
-__all__ = ["Calls", "measure", "print_report", "report_json"]
+__all__ = ["Calls", "measure", "print_report", "report_json", "say_forecast"]
 
 _PLAIN_LINES = 10
 
@@ -35,6 +37,7 @@ class Calls:
     concurrency: int
     timeout_seconds: float
     system_prompt: str = ""
+    limits: Limits = field(default_factory=Limits)
 
 
 def measure(request: RunRequest, calls: Calls, *, fresh: bool) -> RunReport:
@@ -65,27 +68,57 @@ def measure(request: RunRequest, calls: Calls, *, fresh: bool) -> RunReport:
         store.close()
 
 
+def say_forecast(request: RunRequest, calls: Calls, *, as_json: bool) -> None:
+    """What the run would take, from the prompts and from earlier answers under the same protocol. Asks nothing."""
+    store = Store(calls.settings.store_url)
+    store.open()
+    try:
+        budget = budget_of(calls.settings, store, calls.limits, time.time)
+        one = forecast(
+            request.item_set,
+            [request.item_set.by_id[item_id] for item_id in request.item_ids],
+            request.protocol,
+            system_prompt=calls.system_prompt,
+            concurrency=calls.concurrency,
+            earlier=earlier_results(store, MANUAL, request.protocol.key, request.model),
+        )
+        left = asyncio.run(budget.left_today())
+    finally:
+        store.close()
+    rows = {"run": one.times(request.passes)}
+    if as_json:
+        print(forecast_json(rows, budget.prices, left))
+    else:
+        print_forecast(rows, budget.prices, left)
+
+
 async def _call(run: Run, request: RunRequest, calls: Calls, store: Store, on_result: OnResult) -> RunReport:
     upstream = calls.settings.upstream
     verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=upstream.ca_file) if upstream.ca_file else True
     connections = calls.concurrency + 1
+    budget = budget_of(calls.settings, store, calls.limits, time.time)
     async with http_client(connections=connections, timeout_seconds=calls.timeout_seconds, verify=verify) as http:
         client = UpstreamClient(
             base_url=run.upstream,
             api_key=upstream.api_key.get_secret_value() if upstream.api_key else None,
             dialect=upstream.dialect,
             timeout_seconds=calls.timeout_seconds,
+            allowance_field=upstream.token_limit_field,
             http=http,
+            meter=budget.meter("run", run.id),
         )
-        return await run_benchmark(
-            run,
-            request.item_set,
-            client=client,
-            store=store,
-            limiter=Limiter(ConcurrencyRule(calls.concurrency)),
-            system_prompt=calls.system_prompt,
-            progress=on_result,
-        )
+        try:
+            return await run_benchmark(
+                run,
+                request.item_set,
+                client=client,
+                store=store,
+                limiter=Limiter(ConcurrencyRule(calls.concurrency)),
+                system_prompt=calls.system_prompt,
+                progress=on_result,
+            )
+        finally:
+            await budget.flush()
 
 
 @contextmanager
@@ -124,6 +157,7 @@ def report_json(report: RunReport) -> dict[str, Any]:
         "tokens": {
             "prompt": report.prompt_tokens,
             "completion": report.completion_tokens,
+            "reasoning": report.reasoning_tokens,
             "total": report.prompt_tokens + report.completion_tokens,
         },
         "model": report.run.model,
@@ -146,8 +180,9 @@ def print_report(report: RunReport) -> None:
     print_score(report.score, title=title, outcomes=report.outcomes, items=False, console=console)
     latencies = sorted(result.latency_seconds for result in report.results)
     middle = latencies[len(latencies) // 2] if latencies else 0.0
+    reasoning = f" ({report.reasoning_tokens} of them reasoning)" if report.reasoning_tokens else ""
     console.print(
-        f"cost {report.prompt_tokens} prompt and {report.completion_tokens} completion tokens, "
+        f"cost {report.prompt_tokens} prompt and {report.completion_tokens} completion tokens{reasoning}, "
         f"median answer in {middle:.2f} s; saved as run {run.id}",
         highlight=False,
         soft_wrap=True,

@@ -9,8 +9,9 @@ import typer
 from middleware.benchmark.item_sets import load
 from middleware.benchmark.manual import RunRequest
 from middleware.benchmark.protocol import AnswerFormat, make_protocol
-from middleware.cli.measuring import Calls, measure, print_report, report_json
+from middleware.cli.measuring import Calls, measure, print_report, report_json, say_forecast
 from middleware.cli.options import DataDir
+from middleware.cli.spending import DryRun, Limits, MaxCost, MaxTokensTotal
 from middleware.cli.tables import profile_named
 from middleware.errors import ConfigurationError, UpstreamError
 from middleware.settings import Settings, load_settings
@@ -36,9 +37,15 @@ def run(
     ] = None,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="Sampling temperature.")] = 0.01,
     max_tokens: Annotated[int | None, typer.Option(min=8, help="Completion allowance; default by format.")] = None,
+    reasoning_tokens: Annotated[
+        int, typer.Option(min=0, help="Tokens a reasoning model may think in, on top of the answer's allowance.")
+    ] = 0,
     seed: Annotated[int | None, typer.Option(help="Sampling seed to send.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Time limit of one call.")] = 120.0,
     system_prompt: Annotated[Path | None, typer.Option(metavar="FILE", help="System prompt to ask under.")] = None,
+    max_tokens_total: MaxTokensTotal = None,
+    max_cost: MaxCost = None,
+    dry_run: DryRun = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew where an unfinished run could go on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data_dir: DataDir = None,
@@ -65,9 +72,14 @@ def run(
         max_tokens=max_tokens,
         seed=seed,
         system_prompt=system_text,
+        reasoning_tokens=reasoning_tokens,
     )
     request = RunRequest(_upstream(settings), _model(model, settings), item_set, protocol, passes, limit)
-    calls = Calls(settings, concurrency=concurrency, timeout_seconds=timeout, system_prompt=system_text)
+    limits = Limits(max_tokens_total, max_cost)
+    calls = Calls(settings, concurrency, timeout, system_text, limits)
+    if dry_run:
+        say_forecast(request, calls, as_json=as_json)
+        return
     report = measure(request, calls, fresh=fresh)
     if as_json:
         print(json.dumps(report_json(report), ensure_ascii=False))

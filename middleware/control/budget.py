@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import structlog
-
 from middleware.control.switch import CallSwitch
 from middleware.errors import CallRefused, StoreUnavailable
 from middleware.metrics import Metrics
@@ -23,7 +21,6 @@ from middleware.upstream import Estimate, Usage
 
 __all__ = ["Account", "Budget", "Caps", "Prices", "RunMeter", "caps_of", "prices_of"]
 
-_log = structlog.get_logger(__name__)
 _MICROS = 1_000_000
 # Calls' worth that is taken from the store at once: fewer writes, at the price of that much after a kill.
 _CALLS_AT_ONCE = 8
@@ -127,7 +124,7 @@ class Budget:
         self._settled = asyncio.Event()
         self._settlements = 0
         self._under_way = 0
-        self._exceeded = 1.0
+        self._exceeded = 1.0  # how far a call went over its estimate, at worst: guessed that much higher from then on
         if metrics is not None and self._day_caps.tokens is not None:
             metrics.token_budget_limit.labels(window="day").set(self._day_caps.tokens)
 
@@ -179,7 +176,7 @@ class Budget:
             account.at_hand += held.amount - spent
             account.calls -= 1
         if spent.tokens > held.amount.tokens:
-            self._learn(spent.tokens / max(1, held.amount.tokens), held.purpose)
+            self._exceeded = min(8.0, max(self._exceeded, spent.tokens / max(1, held.amount.tokens)))
         self._count(held.purpose, prompt, completion, spent.micros)
         self._under_way -= 1
         self._settlements += 1
@@ -250,12 +247,6 @@ class Budget:
     def _need(self, estimate: Estimate) -> Amount:
         prompt = int(estimate.prompt * self._exceeded)
         return Amount(prompt + estimate.completion, self.prices.micros(prompt, estimate.completion))
-
-    def _learn(self, ratio: float, purpose: str) -> None:
-        """Texts that take more tokens than was guessed: guess more from now on."""
-        if ratio > self._exceeded:
-            self._exceeded = min(ratio, 8.0)
-            _log.warning("call_over_estimate", purpose=purpose, ratio=round(ratio, 2))
 
     def _today(self) -> Account:
         return self._account(f"day:{datetime.fromtimestamp(self._clock(), UTC):%Y-%m-%d}", self._day_caps)

@@ -3,11 +3,12 @@
 from middleware.gate.report import GateReport, make_report
 from middleware.gate.reports import report_formats, write_reports
 from middleware.gate.request import GateRequest, Subject, gate_to_carry_out
-from middleware.gate.session import Watch, run_gate
+from middleware.gate.session import GateUnmeasured, Watch, run_gate
 
 __all__ = [
     "GateReport",
     "GateRequest",
+    "GateUnmeasured",
     "Subject",
     "Watch",
     "gate_to_carry_out",

@@ -106,7 +106,7 @@ def _unfinished(store: Store, name: str, request: GateRequest, at: float) -> Gat
         return None
     runs = _runs(request, str(state["gate_id"]), float(state["started_at"]))
     saved = [store.run(run.id) for run in (runs.baseline, runs.candidate)]
-    return runs if any(run is not None and run.status == "running" for run in saved) else None
+    return runs if any(run is not None and run.status != "finished" for run in saved) else None
 
 
 def _runs(request: GateRequest, gate_id: str, at: float) -> GateRuns:

@@ -15,7 +15,7 @@ from middleware.benchmark.outcomes import is_answer, report_of
 from middleware.benchmark.rotation import pass_order
 from middleware.benchmark.run_store import StoreThread
 from middleware.benchmark.runner import RetryPolicy, RunSession
-from middleware.errors import ConfigurationError, UpstreamError
+from middleware.errors import CallRefused, ConfigurationError, UpstreamError
 from middleware.gate.pairing import Evidence, compared, require_comparable
 from middleware.gate.request import GateRequest, GateRuns, Role
 from middleware.records.benchmark import ItemResult
@@ -24,7 +24,7 @@ from middleware.upstream import UpstreamClient
 from scorer.comparison import Comparison, is_look
 from scorer.items import Item
 
-__all__ = ["Decided", "Watch", "run_gate"]
+__all__ = ["Decided", "GateUnmeasured", "Watch", "run_gate"]
 
 # Key, path or model name: the user's to mend, and no measurement failed.
 _WRONG_USE = frozenset({401, 403, 404})
@@ -55,6 +55,17 @@ class Decided:
         return self.looks[-1]
 
 
+class GateUnmeasured(UpstreamError):
+    """The gate could not go on: an upstream gave up, a budget is used up, or calls are paused.
+
+    decided: what is known so far, as `unmeasured`; the same request goes on from there.
+    """
+
+    def __init__(self, error: UpstreamError, decided: Decided) -> None:
+        super().__init__(error.reason, str(error), status=error.status)
+        self.decided = decided
+
+
 async def run_gate(
     request: GateRequest,
     runs: GateRuns,
@@ -69,8 +80,8 @@ async def run_gate(
 ) -> Decided:
     """Ask pass by pass until a look decides. concurrency: calls at once at each upstream.
 
-    Raises ConfigurationError where a key, URL or model name is refused, UpstreamError where a side can't be measured;
-    answers so far are saved then, and the same request goes on from there.
+    Raises ConfigurationError where a key, URL or model name is refused, GateUnmeasured where a side can't be measured
+    or no more calls are allowed; answers so far are saved then, and the same request goes on from there.
     """
     require_comparable(runs.baseline, runs.candidate)
     watch = watch or Watch()
@@ -101,19 +112,23 @@ async def run_gate(
 
 @dataclass(slots=True)
 class _Gate:
-    """One sitting of a gate. Owns which calls are answered."""
+    """One sitting of a gate. Owns whether calls were refused: then those under way are finished and no other begun."""
 
     request: GateRequest
     runs: GateRuns
     sides: dict[Role, RunSession]
     watch: Watch
     concurrency: int
+    refused: CallRefused | None = None
 
     async def carry_out(self, now: Callable[[], float]) -> Decided:
         done = {role: await session.begin() for role, session in self.sides.items()}
         looks: list[Comparison] = []
         for number in range(1, self.request.rules.max_passes + 1):
-            await self._ask_pass(number, done)
+            try:
+                await self._ask_pass(number, done)
+            except UpstreamError as error:
+                raise GateUnmeasured(error, await self._unmeasured(error, number, looks, now())) from None
             if not is_look(number, self.request.rules):
                 continue
             evidence = (await self._evidence()).of_passes(number)
@@ -141,6 +156,8 @@ class _Gate:
                     group.create_task(self._work(pairs, repetition))
         except BaseExceptionGroup as failed:
             raise _first(failed) from None
+        if self.refused is not None:
+            raise self.refused
 
     def _roles(self, item_id: str, number: int) -> tuple[Role, Role]:
         """Which version is asked first, as by a coin that the seed throws."""
@@ -149,6 +166,8 @@ class _Gate:
 
     async def _work(self, pairs: Iterator[tuple[Item, list[Role]]], repetition: int) -> None:
         for item, roles in pairs:
+            if self.refused is not None:
+                return
             async with asyncio.TaskGroup() as group:
                 for role in roles:
                     group.create_task(self._ask(role, item, repetition))
@@ -157,6 +176,8 @@ class _Gate:
         session = self.sides[role]
         try:
             await session.ask(item, repetition)
+        except CallRefused as error:
+            self.refused = error
         except UpstreamError as error:
             # The client knows the name of one key only.
             text = f"{role} {session.run.model}: {error}".replace(_KEYS["baseline"], _KEYS[role])
@@ -167,6 +188,15 @@ class _Gate:
     async def _evidence(self) -> Evidence:
         results = {role: tuple(await session.store.results(session.run)) for role, session in self.sides.items()}
         return Evidence(self.runs.baseline, self.runs.candidate, results["baseline"], results["candidate"])
+
+    async def _unmeasured(self, error: UpstreamError, number: int, looks: list[Comparison], at: float) -> Decided:
+        """What is known when the gate can't go on; both runs are marked as stopped."""
+        for session in self.sides.values():
+            await session.store.stop(session.run, at)
+        evidence = (await self._evidence()).of_passes(number)
+        found = compared(evidence, self.request.item_set, number, self.request.rules)
+        last = replace(found, verdict="unmeasured", reason=str(error), declined=False, passes_to_decide=None)
+        return Decided(self.runs, (*looks, last), evidence, at)
 
     async def _close(self, evidence: Evidence, last: Comparison, at: float) -> None:
         """Close both runs, unless calls that failed are why nothing could be said: those may be asked again."""

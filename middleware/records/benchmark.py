@@ -64,6 +64,7 @@ class ItemResult:
     """The outcome of one call. score is in item units (10 = perfect) and None unless outcome is ``scored``.
 
     reason: a closed set per outcome (for ``unparseable`` the scorer's reasons). answer: emotion -> intensity 0..10.
+    reasoning_tokens: those of completion_tokens that the server says were reasoning.
     """
 
     run_id: str
@@ -76,6 +77,7 @@ class ItemResult:
     text: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
     latency_seconds: float = 0.0
     answered_model: str = ""
     system_fingerprint: str = ""

@@ -26,7 +26,7 @@ _RETRIED = ("api_error", "timeout")  # outcomes that say nothing about the model
 
 
 def begin_run(connection: Connection, run: Run) -> None:
-    """Save the run; one that is there already stays as it is."""
+    """Save the run; one that is there already stays as it is, but that one which was stopped runs again."""
     values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
     values |= {
         "protocol": dataclasses.asdict(run.protocol),
@@ -34,7 +34,14 @@ def begin_run(connection: Connection, run: Run) -> None:
         "item_ids": list(run.item_ids),
         "model": storable(run.model),
     }
-    connection.execute(insert_into(connection, runs).values(values).on_conflict_do_nothing())
+    statement = insert_into(connection, runs).values(values)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"status": "running", "finished_at": None},
+            where=runs.c.status == "stopped",
+        )
+    )
 
 
 def mark_attempted(connection: Connection, run_id: str, item_id: str, repetition: int, at: float) -> None:
@@ -106,7 +113,7 @@ def unfinished_run(connection: Connection, deployment: str, protocol_key: str, m
             runs.c.deployment == deployment,
             runs.c.protocol_key == protocol_key,
             runs.c.model == storable(model),
-            runs.c.status == "running",
+            runs.c.status.in_(("running", "stopped")),
         )
         .order_by(runs.c.started_at.desc(), runs.c.id.desc())
         .limit(1)
@@ -151,6 +158,7 @@ def _unanswered(run_id: str, item_id: str, repetition: int) -> dict[str, object]
         "answer_text": "",
         "prompt_tokens": 0,
         "completion_tokens": 0,
+        "reasoning_tokens": 0,
         "latency_seconds": 0.0,
         "answered_model": "",
         "system_fingerprint": "",

@@ -76,6 +76,7 @@ item_results = Table(
     Column("answer_text", Text, nullable=False),
     Column("prompt_tokens", Integer, nullable=False),
     Column("completion_tokens", Integer, nullable=False),
+    Column("reasoning_tokens", Integer, nullable=False),
     Column("latency_seconds", Double, nullable=False),
     Column("answered_model", Text, nullable=False),
     Column("system_fingerprint", Text, nullable=False),

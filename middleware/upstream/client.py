@@ -20,10 +20,11 @@ from typing import Any, Self
 import httpx2
 
 from middleware.errors import ConfigurationError, UpstreamError
-from middleware.upstream.completion import Completion, Dialect, Messages, Question
+from middleware.upstream.completion import Completion, Dialect, Messages, Question, AllowanceField
 from middleware.upstream.dialects import DIALECTS
 from middleware.upstream.metering import Meter, Usage, estimate_of, usage_of
 from middleware.upstream.url import normalise_upstream
+from scorer.text_cleaning import without_reasoning
 
 __all__ = ["UpstreamClient", "http_client"]
 
@@ -67,6 +68,7 @@ class UpstreamClient:
         api_key: str | None,
         dialect: Dialect = "openai_chat",
         timeout_seconds: float = 120.0,
+        allowance_field: AllowanceField = "max_tokens",
         http: httpx2.AsyncClient | None = None,
         meter: Meter | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -75,6 +77,7 @@ class UpstreamClient:
         self.dialect = dialect
         self._codec = DIALECTS[dialect]
         self._timeout_seconds = timeout_seconds
+        self._allowance_field = allowance_field
         self._headers = [
             ("accept", "application/json"),
             ("content-type", "application/json"),
@@ -122,7 +125,7 @@ class UpstreamClient:
 
         Raises CallRefused, before anything is sent, where the meter does not allow the call.
         """
-        question = Question(messages, model, temperature, max_tokens, seed, schema)
+        question = Question(messages, model, temperature, max_tokens, seed, schema, self._allowance_field)
         if self._meter is None:
             return await self._ask(question)
         estimate = estimate_of(question)
@@ -180,7 +183,8 @@ class UpstreamClient:
             raise UpstreamError(
                 "protocol", f"{self.base_url} answered something that is no {self.dialect} response"
             ) from None
-        return Completion(**asdict(reply), latency_seconds=latency)
+        values = asdict(reply) | {"text": without_reasoning(reply.text)}
+        return Completion(**values, latency_seconds=latency)
 
     def _failure(self, status: int, headers: httpx2.Headers, body: bytes) -> UpstreamError:
         code = _error_code(body)

@@ -59,6 +59,11 @@ def _count(usage: object, name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def _reasoning(usage: object, details: str) -> int | None:
+    """Reasoning tokens from the details of a usage object; the other dialects do not tell."""
+    return _count(usage.get(details), "reasoning_tokens") if isinstance(usage, Mapping) else None
+
+
 def _label(value: object) -> str:
     """A model's name or fingerprint: it is stored with each answer, so a server does not choose how long it is."""
     return str(value or "")[:_LABEL_CHARACTERS]
@@ -83,7 +88,7 @@ def _encode_chat(question: Question) -> dict[str, Any]:
         "model": question.model,
         "messages": [dict(message) for message in question.messages],
         "temperature": question.temperature,
-        "max_tokens": question.max_tokens,
+        question.allowance_field: question.max_tokens,
     }
     if question.seed is not None:
         body["seed"] = question.seed
@@ -106,6 +111,7 @@ def _decode_chat(body: Mapping[str, Any]) -> Reply:
         system_fingerprint=_label(body.get("system_fingerprint")),
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
+        reasoning_tokens=_reasoning(usage, "completion_tokens_details"),
     )
 
 
@@ -135,6 +141,7 @@ def _decode_responses(body: Mapping[str, Any]) -> Reply:
         model=_label(body.get("model")),
         prompt_tokens=_count(usage, "input_tokens"),
         completion_tokens=_count(usage, "output_tokens"),
+        reasoning_tokens=_reasoning(usage, "output_tokens_details"),
     )
 
 

@@ -21,6 +21,7 @@ from scorer.items import parse_official
 
 Eqwatch = Callable[..., "subprocess.CompletedProcess[str]"]  # noqa: F821 - a type for readers
 KEY, OTHER_KEY = "sk-canary-4711", "sk-canary-0815"
+SUFFIXES = (".html", ".md", ".json", ".xml")
 MODELS = ("gpt-3.5-turbo-0613", "gpt-3.5-turbo-16k-0613", "gpt-4-1106-preview", "gpt-3.5-turbo-0301")
 
 
@@ -231,18 +232,56 @@ def test_unknown_model_is_wrong_use(eqwatch: Eqwatch, models: str, tmp_path: Pat
 
 
 def test_dead_upstream(eqwatch: Eqwatch, models: str, tmp_path: Path) -> None:
-    """A candidate's upstream where nothing listens is exit code 4, and no report is written."""
+    """A candidate's upstream where nothing listens is exit code 4; every form of report says what failed."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
         result = eqwatch(
             *("gate", "--upstream", models, "--candidate-upstream", dead, "--baseline", MODELS[0]),
-            *("--candidate", "m", "--data-dir", tmp_path, "--report", tmp_path / "gate.html"),
+            *("--candidate", "m", "--data-dir", tmp_path),
+            *(argument for suffix in SUFFIXES for argument in ("--report", tmp_path / f"gate{suffix}")),
         )
     assert result.returncode == 4
     assert "candidate m" in result.stderr
     assert "Traceback" not in result.stderr
-    assert not (tmp_path / "gate.html").exists()
+    texts = {suffix: (tmp_path / f"gate{suffix}").read_text() for suffix in SUFFIXES}
+    assert all("Not measured" in text and "candidate m" in text for text in texts.values())
+    assert json.loads(texts[".json"])["verdict"] == "unmeasured"
+    suite = ET.fromstring(texts[".xml"]).find("testsuite")  # noqa: S314 - our own file
+    assert suite is not None
+    assert suite.get("errors") == "1"
+
+
+def test_budget_ends_the_gate(eqwatch: Eqwatch, models: str, items: Path, tmp_path: Path) -> None:
+    """Under a cap that is too small it is not measured (exit 4), nothing is overspent, and with more it goes on."""
+    command = ("gate", "--upstream", models, "--baseline", MODELS[2], "--candidate", MODELS[3], "--items", items)
+    command = (*command, "--data-dir", tmp_path, "--json")
+    before = stats(models)["requests"]
+    poor = eqwatch(*command, "--max-tokens-total", 40_000)
+    report = json.loads(poor.stdout)
+    assert (poor.returncode, report["verdict"]) == (4, "unmeasured")
+    assert "used up" in report["reason"]
+    assert "budget.tokens_per_run" in poor.stderr
+    spent = sum(
+        report[side][f"{kind}_tokens"] for side in ("baseline", "candidate") for kind in ("prompt", "completion")
+    )
+    assert 30_000 < spent <= 40_000
+    asked = stats(models)["requests"] - before
+    rich = eqwatch(*command)
+    assert rich.returncode == 1, rich.stderr
+    assert stats(models)["requests"] - before == 342
+    assert 20 < asked < 342
+
+
+def test_dry_run_asks_nothing(eqwatch: Eqwatch, models: str, items: Path, tmp_path: Path) -> None:
+    """It says what one pass and all passes would take, and keeps no gate."""
+    before = stats(models)["requests"]
+    command = ("gate", "--upstream", models, "--baseline", MODELS[2], "--candidate", MODELS[3], "--items", items)
+    result = eqwatch(*command, "--max-passes", 4, "--data-dir", tmp_path, "--dry-run", "--json")
+    assert result.returncode == 0, result.stderr
+    plan = json.loads(result.stdout)
+    assert (plan["one_pass"]["calls"], plan["all_passes"]["calls"]) == (342, 1368)
+    assert stats(models)["requests"] == before
 
 
 def test_nothing_readable(eqwatch: Eqwatch, fake_upstream: Callable[..., Any], strong: Path, tmp_path: Path) -> None:

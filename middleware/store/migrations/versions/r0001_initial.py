@@ -63,6 +63,7 @@ def _benchmark_tables() -> None:
         _text("answer_text"),
         _count("prompt_tokens"),
         _count("completion_tokens"),
+        _count("reasoning_tokens"),
         _seconds("latency_seconds"),
         _text("answered_model"),
         _text("system_fingerprint"),

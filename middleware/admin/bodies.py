@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "AcknowledgeBody",
     "BenchmarkState",
+    "CallsState",
     "ConversationEmotions",
     "ConversationId",
     "DeploymentBody",
@@ -70,6 +71,13 @@ class BenchmarkState(BaseModel):
     """Whether scheduled batches are paused."""
 
     paused: bool
+
+
+class CallsState(BaseModel):
+    """Whether every call of the sidecar's own is stopped; stopped_by: `settings`, `operator`. Traffic passes on."""
+
+    paused: bool
+    stopped_by: list[str]
 
 
 class EmotionReading(BaseModel):

@@ -88,6 +88,7 @@ def router(state: AdminState) -> APIRouter:
             model=loaded.model,
             benchmark=state.benchmark,
             components=component_states(state),
+            calls_stopped=bool(state.calls_stopped_by()),
             paused=state.paused() and state.benchmark.enabled and not state.benchmark.missing,
             version=metadata.version("eqwatch"),
             runs_shown=_RUNS_SHOWN,

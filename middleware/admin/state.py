@@ -66,6 +66,7 @@ class AdminState:
 
     readiness: component -> True, "running" or "ok" where it works, else False or a reason. workers: the same, for
     supervised workers. conversation_keys: what the store may call a conversation that the application calls so.
+    calls_stopped_by: who stops all own calls, `settings` or `operator`; empty where nobody does.
     lookup: the id of the conversation that these chat messages belong to, or None. acknowledge: False for an unknown
     alarm. refresh_relay: fetches the relay's numbers within a short limit of its own. clock: Unix seconds, UTC.
     """
@@ -85,6 +86,9 @@ class AdminState:
     paused: Callable[[], bool] = bool
     pause: Callable[[], Awaitable[None]] = _nothing
     resume: Callable[[], Awaitable[None]] = _nothing
+    calls_stopped_by: Callable[[], Sequence[str]] = tuple
+    pause_calls: Callable[[], Awaitable[None]] = _nothing
+    resume_calls: Callable[[], Awaitable[None]] = _nothing
     declare: Callable[[Upgrade], Awaitable[int]] | None = None
     acknowledge: Callable[[int, bool], Awaitable[bool]] | None = None
     conversation_keys: Callable[[str], Sequence[str]] = lambda given: (given,)

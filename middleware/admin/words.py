@@ -21,6 +21,8 @@ _EVENTS = {
     "incident_opened": "Incident opened",
     "incident_closed": "Incident closed",
     "benchmark_paused": "Benchmark paused",
+    "calls_paused": "All own calls stopped",
+    "calls_resumed": "Own calls go on",
     "benchmark_resumed": "Benchmark resumed",
     "baseline_accepted": "Baseline accepted",
     "baseline_created": "Baseline made, not yet accepted",

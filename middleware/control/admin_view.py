@@ -12,6 +12,7 @@ from middleware.control.benchmarking import Benchmarking
 from middleware.control.link import RelayLink
 from middleware.control.plans import DEFAULT_DEPLOYMENT, missing_settings
 from middleware.control.probing import Probing
+from middleware.control.switch import CallSwitch
 from middleware.metrics import Metrics
 from middleware.records.event import Event
 from middleware.records.standing import Standing
@@ -38,6 +39,7 @@ def admin_state(
     benchmarking: Benchmarking | None,
     probing: Probing,
     record: Callable[[Event], Awaitable[int]],
+    switch: CallSwitch,
     workers: Callable[[], Mapping[str, str]],
 ) -> AdminState:
     """Everything wired. Without a benchmark, pausing answers and changes nothing, and the page says what is missing."""
@@ -45,6 +47,11 @@ def admin_state(
     async def pause(paused: bool) -> None:
         if benchmarking is not None:
             await benchmarking.set_paused(paused)
+
+    async def pause_calls(paused: bool) -> None:
+        if await switch.set_paused(paused):
+            metrics.calls_paused.labels(reason="operator").set(paused)
+            await record(Event("calls_paused" if paused else "calls_resumed", "", clock()))
 
     async def acknowledge(incident: int, accept_baseline: bool) -> bool:
         return benchmarking is not None and await benchmarking.acknowledge(incident, accept_baseline)
@@ -75,6 +82,9 @@ def admin_state(
         paused=lambda: benchmarking is None or benchmarking.paused,
         pause=lambda: pause(True),
         resume=lambda: pause(False),
+        calls_stopped_by=lambda: [reason for reason, stopped in switch.reasons.items() if stopped],
+        pause_calls=lambda: pause_calls(True),
+        resume_calls=lambda: pause_calls(False),
         declare=declare,
         acknowledge=acknowledge,
         conversation_keys=probing.conversation_keys,

@@ -74,6 +74,11 @@ class Benchmarking:
         self._wake = asyncio.Event()
 
     @property
+    def limiter(self) -> Limiter:
+        """Of its calls."""
+        return self._limiter
+
+    @property
     def paused(self) -> bool:
         """Whether an operator stopped the batches."""
         return self._paused
@@ -153,8 +158,9 @@ class Benchmarking:
         if token is None:
             return
         fence = Fence(plan.name, slot, token)
-        if not await self._budget.allows(plan.batch):
-            _log.warning("batch_skipped", reason="token budget", item_set=plan.item_set.name)
+        if obstacle := await self._budget.obstacle(plan.batch):
+            _log.warning("batch_skipped", reason=obstacle, item_set=plan.item_set.name)
+            watch.failed(f"No batch: {obstacle}.", at=now)
             watch.skip(slot)
             await self._watches.save(watch)
             return
@@ -194,6 +200,7 @@ class Benchmarking:
             return None
         except CallRefused as error:
             _log.warning("batch_stopped", reason=error.reason, why=str(error))
+            watch.failed(f"The last batch was stopped: {error}.", at=self._clock())
             return None
         except UpstreamError as error:
             _log.warning("batch_failed", reason=error.reason, error=str(error))

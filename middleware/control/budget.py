@@ -134,10 +134,18 @@ class Budget:
 
     async def allows(self, calls: int) -> bool:
         """Whether so many more calls are likely to fit in today's budget. Nothing is set aside; a look, no promise."""
-        if self._switch.paused:
-            return False
+        return not await self.obstacle(calls)
+
+    async def obstacle(self, calls: int) -> str:
+        """Why so many calls would hardly come to their end, in words; empty where nothing is in the way."""
+        try:
+            self._switch.require_running()
+        except CallRefused as error:
+            return str(error)
         left = await self.left_today()
-        return left is None or calls * _TOKENS_PER_CALL <= left
+        if left is None or calls * _TOKENS_PER_CALL <= left:
+            return ""
+        return f"{left} tokens are left of today's budget of {self._day_caps.tokens} (setting budget.tokens_per_day)"
 
     async def left_today(self) -> int | None:
         """Tokens that are left of today's cap, None without one. Raises StoreUnavailable."""

@@ -28,6 +28,7 @@ from middleware.control.probing import Probing
 from middleware.control.supervision import Supervisor, Worker
 from middleware.control.switch import CallSwitch
 from middleware.control.watching import Watches
+from middleware.control.yielding import Yielding
 from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics, RelayCollector
 from middleware.records.event import Event
@@ -85,6 +86,9 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
         if benchmarking is not None:
             await benchmarking.restore()
             workers.append(Worker("benchmark", benchmarking.run))
+        limiters = [probing.limiter, *([benchmarking.limiter] if benchmarking is not None else [])]
+        yielding = Yielding(link, limiters, yield_from=settings.benchmark.yield_from_requests)
+        workers.append(Worker("yielding", yielding.run))
 
         def restarted(worker: str) -> None:
             shared.metrics.worker_restarts_total.labels(worker=worker).inc()
@@ -102,6 +106,7 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
             benchmarking=benchmarking,
             probing=probing,
             record=shared.record,
+            switch=shared.switch,
             workers=lambda: supervised[0].states,
         )
         admin = AdminServer(create_app(state), settings.admin.listen, closing=shared.feed.close)

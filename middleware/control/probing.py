@@ -46,6 +46,7 @@ class Probing:
             spool.put(partial(store.save_probe, result))
 
         probe = settings.probe
+        self.limiter = Limiter(ConcurrencyRule(probe.concurrency))
         worker = ProbeWorker(
             client,
             {d.name: ProbeRule(d.emotions, d.model or "") for d in settings.deployments},
@@ -55,7 +56,7 @@ class Probing:
                 context_characters=probe.context_characters,
             ),
             save=save,
-            limiter=Limiter(ConcurrencyRule(probe.concurrency)),
+            limiter=self.limiter,
             budget=budget,
             metrics=metrics,
             clock=clock,

@@ -1,12 +1,14 @@
 """Whole passes of one version, gathered batch by batch: what a baseline is made of and an upgrade is judged by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from middleware.records.benchmark import ItemResult
 from scorer.baseline import Observation
+from scorer.items import ItemSet
 
-__all__ = ["Collected"]
+__all__ = ["Collected", "observed", "passes_of"]
 
 _DAY_SECONDS = 86_400.0
 _Pass = tuple[Observation, ...]
@@ -77,3 +79,24 @@ class Collected:
             for one in data["passes"]
         )
         return cls(**{**data, "passes": passes})
+
+
+def observed(result: ItemResult, item_set: ItemSet) -> Observation:
+    """The answer in the item's own order of emotions, whatever order the model wrote them in."""
+    emotions = item_set.by_id[result.item_id].emotions
+    complete = result.outcome == "scored" and all(emotion in result.answer for emotion in emotions)
+    answer = tuple(result.answer[emotion] for emotion in emotions) if complete else None
+    return Observation(result.item_id, result.score, answer)
+
+
+def passes_of(results: Iterable[ItemResult], item_set: ItemSet) -> list[list[Observation]]:
+    """Answers as passes over the set, however they were asked: the k-th answer to each item belongs to pass k.
+
+    Only passes that nine of ten items have an answer in; what is missing is missing. Oldest first.
+    """
+    by_item: dict[str, list[Observation]] = {}
+    for result in sorted(results, key=lambda each: (each.at, each.repetition)):
+        by_item.setdefault(result.item_id, []).append(observed(result, item_set))
+    counts = sorted(len(answers) for answers in by_item.values())
+    complete = counts[len(counts) // 10] if counts else 0
+    return [[answers[number] for answers in by_item.values() if number < len(answers)] for number in range(complete)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from middleware.benchmark.collecting import Collected
+from middleware.benchmark.collecting import Collected, observed
 from middleware.benchmark.detecting import KINDS
 from middleware.benchmark.identity import Identities
 from middleware.benchmark.levels import remembered
@@ -22,9 +22,8 @@ from middleware.records.baseline import BaselineRecord
 from middleware.records.benchmark import ItemResult
 from middleware.records.event import Event
 from middleware.records.standing import Standing
-from scorer.baseline import Baseline, Observation
+from scorer.baseline import Baseline
 from scorer.detection import IncidentState, Kind, end
-from scorer.items import ItemSet
 
 __all__ = ["Taken", "Watch"]
 
@@ -90,8 +89,8 @@ class Watch(Upgrading):
         events = self._identify(results, at)
         # A call that failed says nothing about the model; an answer that can't be read does.
         answers = [result for result in results if is_answer(result)]
-        observations = [_observed(result, self.plan.item_set) for result in answers]
-        own = [_observed(result, self.plan.item_set) for result in self._own(answers)]
+        observations = [observed(result, self.plan.item_set) for result in answers]
+        own = [observed(result, self.plan.item_set) for result in self._own(answers)]
         self.state = replace(self.state, recent=remembered(self.state.recent, own))
         if self._detector is not None:
             events += self._detect(self._detector, observations, at)
@@ -224,11 +223,3 @@ class Watch(Upgrading):
 def _is_open(incidents: IncidentState, event: Event) -> bool:
     found = incidents.regression if event.details["kind"] == "regression" else incidents.change
     return found is not None and found.opened_at == event.at
-
-
-def _observed(result: ItemResult, item_set: ItemSet) -> Observation:
-    """The answer in the item's own order of emotions, whatever order the model wrote them in."""
-    emotions = item_set.by_id[result.item_id].emotions
-    complete = result.outcome == "scored" and all(emotion in result.answer for emotion in emotions)
-    answer = tuple(result.answer[emotion] for emotion in emotions) if complete else None
-    return Observation(result.item_id, result.score, answer)

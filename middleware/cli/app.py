@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from middleware.cli.baseline import app as baseline_app
 from middleware.cli.config import app as config_app
 from middleware.cli.demo import demo
 from middleware.cli.fake_upstream import fake_upstream
@@ -62,6 +63,7 @@ app.command()(demo)
 app.command()(run)
 app.command()(score)
 app.command()(gate)
+app.add_typer(baseline_app, name="baseline")
 app.add_typer(items_app, name="items")
 app.add_typer(config_app, name="config")
 app.command(name="fake-upstream")(fake_upstream)

@@ -20,7 +20,7 @@ from typing import Any, Self
 import httpx2
 
 from middleware.errors import ConfigurationError, UpstreamError
-from middleware.upstream.completion import Completion, Dialect, Messages, Question, AllowanceField
+from middleware.upstream.completion import AllowanceField, Completion, Dialect, Messages, Question
 from middleware.upstream.dialects import DIALECTS
 from middleware.upstream.metering import Meter, Usage, estimate_of, usage_of
 from middleware.upstream.url import normalise_upstream

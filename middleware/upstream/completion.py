@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["Completion", "Dialect", "FinishReason", "Messages", "Question", "Reply", "AllowanceField"]
+__all__ = ["AllowanceField", "Completion", "Dialect", "FinishReason", "Messages", "Question", "Reply"]
 
 Dialect: TypeAlias = Literal["openai_chat", "openai_responses", "anthropic_messages"]
 FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "tool_calls", "other", ""]

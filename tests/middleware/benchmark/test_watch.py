@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from middleware.benchmark.protocol import make_protocol
 from middleware.benchmark.plan import Plan
+from middleware.benchmark.protocol import make_protocol
 from middleware.benchmark.watch import Taken, Watch
 from middleware.records.baseline import BaselineRecord
 from middleware.records.benchmark import ItemResult

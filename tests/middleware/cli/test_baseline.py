@@ -83,8 +83,9 @@ def test_files_make_one_too_and_it_travels(in_process: Cli, data: tuple[str, Pat
 def test_runs_in_the_store_make_one(eqwatch: Cli, in_process: Cli, data: tuple[str, Path], upstream: str) -> None:
     """Passes that were asked before need not be asked again; runs of other models are not mixed in."""
     for model, passes in (("strong", 5), ("weak", 1)):
-        asked = eqwatch("run", "--upstream", upstream, "--model", model, "--items", "starter", "--passes", passes, *data)
-        assert asked.returncode == 0, asked.stderr
+        asked = ["run", "--upstream", upstream, "--model", model, "--items", "starter", "--passes", passes]
+        told = eqwatch(*asked, *data)
+        assert told.returncode == 0, told.stderr
     store = Store(f"sqlite:///{data[1] / 'eqwatch.db'}")
     store.open()
     runs = {run.model: run.id for run in store.runs()}

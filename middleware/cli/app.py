@@ -18,6 +18,7 @@ from middleware.cli.demo import demo
 from middleware.cli.fake_upstream import fake_upstream
 from middleware.cli.gate import gate
 from middleware.cli.items import app as items_app
+from middleware.cli.plan import plan
 from middleware.cli.run import run
 from middleware.cli.score import score
 from middleware.cli.serve import serve
@@ -63,6 +64,7 @@ app.command()(demo)
 app.command()(run)
 app.command()(score)
 app.command()(gate)
+app.command()(plan)
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(items_app, name="items")
 app.add_typer(config_app, name="config")

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
@@ -94,7 +94,7 @@ def _verdict_body(state: AdminState, standing: Standing) -> VerdictBody:
     )
 
 
-def _run_fields(run: Run) -> dict[str, str | int | float | None]:
+def _run_fields(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "deployment": run.deployment,
@@ -107,6 +107,7 @@ def _run_fields(run: Run) -> dict[str, str | int | float | None]:
         "items": len(run.item_ids) * run.passes,
         "parseable": run.parseable,
         "score": run.score_points,
+        "flags": list(run.flags),
         "started_at": run.started_at,
         "finished_at": run.finished_at,
     }

@@ -182,7 +182,10 @@ class DeploymentBody(BaseModel):
 
 
 class RunBody(BaseModel):
-    """A run without its items. score: points, 100 = perfect. items: asked in all, over all passes."""
+    """A run without its items. score: points, 100 = perfect. items: asked in all, over all passes.
+
+    flags: why its answers are degenerate, such as the same answer to everything; it has no score then.
+    """
 
     id: str
     deployment: str
@@ -195,6 +198,7 @@ class RunBody(BaseModel):
     items: int
     parseable: int | None
     score: float | None
+    flags: list[str]
     started_at: float
     finished_at: float | None
 

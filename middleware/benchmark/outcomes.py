@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
+from middleware.benchmark.soundness import flags_of
 from middleware.errors import UpstreamError
 from middleware.records.benchmark import ItemResult, Run
 from middleware.upstream import Completion
 from scorer.answers import Profile
+from scorer.degeneracy import Flag
 from scorer.eqbench import ScoredItem, outcome_of
 from scorer.items import Item, ItemSet
 from scorer.runs import RunScore, aggregate
@@ -22,7 +24,10 @@ _FINISH = {"truncated": "length", "refused": "content_filter"}
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run as it stands. results: of all calls that have an outcome, earlier sessions' too. Tokens are those known."""
+    """A run as it stands. results: of all calls that have an outcome, earlier sessions' too. Tokens are those known.
+
+    flags: what makes its answers degenerate, such as one answer to everything; such a run has no valid score.
+    """
 
     run: Run
     score: RunScore
@@ -31,6 +36,12 @@ class RunReport:
     completion_tokens: int
     answered: int
     reasoning_tokens: int = 0
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """Whether the score may be used: enough could be read, and the answers are not degenerate."""
+        return self.score.valid and not self.flags
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -94,10 +105,13 @@ def report_of(run: Run, item_set: ItemSet, results: Iterable[ItemResult]) -> Run
     results = tuple(results)
     answers = [result for result in results if is_answer(result)]
     passes: list[dict[str, ScoredItem | None]] = [dict.fromkeys(run.item_ids) for _ in range(run.passes)]
+    scored: list[tuple[str, ScoredItem]] = []
     for result in answers:
         item = item_set.by_id[result.item_id]
         finish = _FINISH.get(result.outcome, "")
-        passes[result.repetition][result.item_id] = _score(run, item, item_set, result.text, finish)
+        found = _score(run, item, item_set, result.text, finish)
+        passes[result.repetition][result.item_id] = found
+        scored.append((result.item_id, found))
     return RunReport(
         run=run,
         score=aggregate(passes, len(run.item_ids), _profile(run)),
@@ -106,6 +120,7 @@ def report_of(run: Run, item_set: ItemSet, results: Iterable[ItemResult]) -> Run
         completion_tokens=sum(result.completion_tokens for result in results),
         answered=len(answers),
         reasoning_tokens=sum(result.reasoning_tokens for result in results),
+        flags=flags_of(scored, item_set),
     )
 
 

@@ -1,7 +1,7 @@
 """A run's side of the store: the few methods it needs, called on one thread, tried again while the store is away."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol as Interface
 from typing import TypeVar
@@ -42,6 +42,7 @@ class RunStore(Interface):
         parseable: int | None,
         finished_at: float,
         *,
+        flags: Sequence[str] = (),
         fence: Fence | None = None,
     ) -> bool: ...
 
@@ -75,10 +76,13 @@ class StoreThread:
 
     async def finish(self, report: RunReport, at: float) -> None:
         """Close the run. A run that is not valid gets no score: it would be read as one."""
-        points = report.score.points if report.score.valid else None
+        points = report.score.points if report.valid else None
+        flags = tuple(flag.words for flag in report.flags)
         parseable = round(report.score.parseable)
         await self._call(
-            lambda: self._store.finish_run(report.run.id, "finished", points, parseable, at, fence=self._fence)
+            lambda: self._store.finish_run(
+                report.run.id, "finished", points, parseable, at, flags=flags, fence=self._fence
+            )
         )
 
     async def stop(self, run: Run, at: float) -> None:

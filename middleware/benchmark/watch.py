@@ -15,6 +15,7 @@ from middleware.benchmark.levels import remembered
 from middleware.benchmark.outcomes import is_answer
 from middleware.benchmark.plan import Plan
 from middleware.benchmark.rotation import batch_items
+from middleware.benchmark.soundness import require_sound
 from middleware.benchmark.stands import standing_of, stepped_up
 from middleware.benchmark.upgrading import Upgrading
 from middleware.benchmark.watch_events import baseline_event
@@ -171,6 +172,7 @@ class Watch(Upgrading):
         """Make the baseline; where the model could not be read, say so and go on."""
         plan = self.plan
         try:
+            require_sound(collected.whole, plan.item_set)
             baseline = Baseline.from_passes(collected.whole, protocol_key=plan.protocol.key)
         except ValueError as error:
             self.state = replace(self.state, collected=collected.without_first(), detail=f"No baseline yet: {error}.")

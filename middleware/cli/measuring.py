@@ -153,6 +153,8 @@ def _progress(console: Console, total: int, done: int) -> Iterator[OnResult]:
 def report_json(report: RunReport) -> dict[str, Any]:
     """The JSON form of a run."""
     return report.score.to_json() | {
+        "valid": report.valid,
+        "flags": [{"name": flag.name, "share": round(flag.share, 4), "words": flag.words} for flag in report.flags],
         "outcomes": report.outcomes,
         "tokens": {
             "prompt": report.prompt_tokens,
@@ -180,6 +182,8 @@ def print_report(report: RunReport) -> None:
     print_score(report.score, title=title, outcomes=report.outcomes, items=False, console=console)
     latencies = sorted(result.latency_seconds for result in report.results)
     middle = latencies[len(latencies) // 2] if latencies else 0.0
+    for flag in report.flags:
+        console.print(f"[bold yellow]degenerate[/]: {flag.words}; such a run has no score", highlight=False)
     reasoning = f" ({report.reasoning_tokens} of them reasoning)" if report.reasoning_tokens else ""
     console.print(
         f"cost {report.prompt_tokens} prompt and {report.completion_tokens} completion tokens{reasoning}, "

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from middleware.benchmark.outcomes import is_answer, report_of
+from middleware.benchmark.soundness import degenerate
 from middleware.errors import ConfigurationError
 from middleware.records.benchmark import ItemResult, Run
 from scorer.comparison import Comparison, GateRules, Paired, compare
@@ -59,7 +60,21 @@ def compared(evidence: Evidence, item_set: ItemSet, passes: int, rules: GateRule
         candidate.append(_scores(evidence.candidate_run, item_set, theirs, both))
     clusters: Mapping[str, str] = {item.id: item.cluster for item in item_set.items}
     paired = Paired.of(evidence.baseline_run.item_ids, baseline, candidate, clusters)
-    return compare(paired, rules)
+    found = compare(paired, rules)
+    unsound = _unsound(evidence.of_passes(passes), item_set)
+    if found.verdict is None or not unsound:
+        return found
+    return replace(found, verdict="unmeasured", reason=unsound, declined=False, passes_to_decide=None)
+
+
+def _unsound(evidence: Evidence, item_set: ItemSet) -> str:
+    """Why answers of a side say nothing about the items; empty for sound ones."""
+    sides = (
+        ("baseline", evidence.baseline_run, evidence.baseline),
+        ("candidate", evidence.candidate_run, evidence.candidate),
+    )
+    found = [(role, degenerate(report_of(run, item_set, results).flags)) for role, run, results in sides]
+    return "; ".join(f"the answers of the {role} are degenerate: {words}" for role, words in found if words)
 
 
 def _of_pass(results: Iterable[ItemResult], repetition: int) -> list[ItemResult]:

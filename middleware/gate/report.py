@@ -43,6 +43,7 @@ class Side:
     median_seconds: float
     answered_models: tuple[str, ...]
     fingerprints: tuple[str, ...]
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,13 @@ def _side(
         run_id=run.id,
         points=report.score.points,
         parseable=report.score.parseable,
-        valid=report.score.valid,
+        valid=report.valid,
         outcomes=report.outcomes,
         prompt_tokens=report.prompt_tokens,
         completion_tokens=report.completion_tokens,
         median_seconds=statistics.median([result.latency_seconds for result in report.results] or [0.0]),
         answered_models=tuple(sorted({result.answered_model for result in report.results} - {""})),
         fingerprints=tuple(sorted({result.system_fingerprint for result in report.results} - {""})),
+        flags=tuple(flag.words for flag in report.flags),
     )
     return side, report.score.item_points

@@ -42,7 +42,10 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A benchmark run or batch. Times are Unix seconds, UTC. item_ids are in the order in which they are asked."""
+    """A benchmark run or batch. Times are Unix seconds, UTC. item_ids are in the order in which they are asked.
+
+    flags: why its answers are degenerate, in words; such a run has no score.
+    """
 
     id: str
     deployment: str
@@ -57,6 +60,7 @@ class Run:
     finished_at: float | None = None
     score_points: float | None = None
     parseable: int | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

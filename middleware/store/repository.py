@@ -155,13 +155,17 @@ class Store:
         parseable: int | None,
         finished_at: float,
         *,
+        flags: Sequence[str] = (),
         fence: Fence | None = None,
     ) -> bool:
-        """Close the run. score_points is None where it has none; False if the fence is no longer held."""
+        """Close the run; False if the fence is no longer held.
+
+        flags: what makes its answers degenerate, in words. score_points is None where it has none.
+        """
         with self._writing() as connection:
             if fence is not None and not slots.holds(connection, fence):
                 return False
-            runs.finish_run(connection, run_id, status, score_points, parseable, finished_at)
+            runs.finish_run(connection, run_id, status, score_points, parseable, finished_at, flags)
             return True
 
     def run(self, run_id: str) -> Run | None:

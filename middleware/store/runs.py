@@ -1,7 +1,7 @@
 """Statements on runs and item results. A model's answer that was acknowledged is never written over."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
@@ -32,6 +32,7 @@ def begin_run(connection: Connection, run: Run) -> None:
         "protocol": dataclasses.asdict(run.protocol),
         "protocol_key": run.protocol.key,
         "item_ids": list(run.item_ids),
+        "flags": list(run.flags),
         "model": storable(run.model),
     }
     statement = insert_into(connection, runs).values(values)
@@ -82,12 +83,19 @@ def finish_run(
     score_points: float | None,
     parseable: int | None,
     finished_at: float,
+    flags: Sequence[str] = (),
 ) -> None:
     """Close the run with its result; score_points is None where the run is not valid."""
     connection.execute(
         update(runs)
         .where(runs.c.id == run_id)
-        .values(status=status, score_points=score_points, parseable=parseable, finished_at=finished_at)
+        .values(
+            status=status,
+            score_points=score_points,
+            parseable=parseable,
+            finished_at=finished_at,
+            flags=list(flags),
+        )
     )
 
 
@@ -170,6 +178,7 @@ def _run(values: Mapping[str, Any]) -> Run:
     names = {field.name for field in dataclasses.fields(Run)}
     given = {name: value for name, value in values.items() if name in names}
     given |= {"protocol": Protocol(**values["protocol"]), "item_ids": tuple(values["item_ids"])}
+    given["flags"] = tuple(values["flags"])
     return Run(**given)
 
 

@@ -57,6 +57,7 @@ runs = Table(
     Column("finished_at", Double),
     Column("score_points", Double),
     Column("parseable", Integer),
+    Column("flags", JSON, nullable=False),
     Index(None, "deployment", "started_at"),
 )
 

@@ -76,6 +76,7 @@ def test_runs_newest_first(admin, run_of):
             "items": 12,
             "parseable": None,
             "score": None,
+            "flags": [],
             "started_at": 0,
             "finished_at": None,
         }

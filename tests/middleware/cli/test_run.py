@@ -10,7 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from middleware.benchmark.item_sets import load
 from middleware.errors import EqwatchError, UpstreamError
+from middleware.store import Store
 
 Eqwatch = Callable[..., "subprocess.CompletedProcess[str]"]  # noqa: F821 - a type for readers
 KEY = "sk-canary-4711"
@@ -186,3 +188,26 @@ def test_wrong_use_is_exit_code_two(eqwatch: Eqwatch, tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert "--upstream" in result.stderr
+
+
+def test_degenerate_answers_are_flagged_not_averaged(
+    eqwatch: Eqwatch, fake_upstream: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A model that says the same to every item gets no score: in the output, in the JSON, in the store."""
+    items = load("tutoring", tmp_path)
+    answers = {item.id: "\n".join(f"{name}: {n + 2}" for n, name in enumerate(item.emotions)) for item in items.items}
+    recording = tmp_path / "constant.json"
+    recording.write_text(json.dumps({"model": "m", "revise": False, "raw_inference": answers}))
+    with fake_upstream("--items", "tutoring", "--replay", f"m={recording}") as url:
+        command = ("run", "--upstream", url, "--model", "m", "--items", "tutoring", "--data-dir", tmp_path)
+        report = json.loads(eqwatch(*command, "--json").stdout)
+        shown = eqwatch(*command).stdout
+    assert (report["valid"], [flag["name"] for flag in report["flags"]]) == (False, ["constant"])
+    assert report["outcomes"] == {"scored": 80}
+    assert "degenerate: the same answer to 100 % of the items" in shown
+    store = Store(f"sqlite:///{tmp_path / 'eqwatch.db'}")
+    store.open()
+    run = store.run(report["run_id"])
+    store.close()
+    assert run is not None
+    assert (run.status, run.score_points, run.flags) == ("finished", None, ("the same answer to 100 % of the items",))

@@ -58,3 +58,25 @@ def test_failed_calls_are_no_unreadable_answers(small_set: ItemSet, kit: SimpleN
     unread = evidence(kit, small_set, before, before | silent)
     found = compared(unread, small_set, 1, RULES)
     assert (found.verdict, found.readable_baseline, found.readable_candidate) == ("regressed", 1.0, 0.6)
+
+
+def test_degenerate_answers_are_no_measurement(small_set: ItemSet, kit: SimpleNamespace) -> None:
+    """A candidate that says the same to every item, where the right answers differ, is not measured."""
+    varied = replace(
+        small_set,
+        items=tuple(
+            replace(item, reference_fullscale=(float(n % 7), float(n % 5), float(n % 3), 8.0))
+            for n, item in enumerate(small_set.items)
+        ),
+    )
+    right = {
+        item.id: "\n".join(
+            f"{name}: {value:g}" for name, value in zip(item.emotions, item.reference_fullscale or (), strict=True)
+        )
+        for item in varied.items
+    }
+    constant = kit.all_say(varied, "Joy: 3\nAnger: 2\nFear: 1\nPride: 8")
+    found = compared(evidence(kit, varied, right, constant), varied, 1, RULES)
+    assert found.verdict == "unmeasured"
+    assert found.reason == "the answers of the candidate are degenerate: the same answer to 100 % of the items"
+    assert compared(evidence(kit, varied, right, right), varied, 1, RULES).verdict == "pass"

@@ -46,6 +46,7 @@ def _benchmark_tables() -> None:
         sa.Column("finished_at", sa.Double),
         sa.Column("score_points", sa.Double),
         sa.Column("parseable", sa.Integer),
+        sa.Column("flags", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_runs"),
     )
     op.create_index("ix_runs_deployment_started_at", "runs", ["deployment", "started_at"])

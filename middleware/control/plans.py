@@ -89,7 +89,7 @@ def benchmark_plans(settings: Settings) -> list[Plan]:
     Raises ItemSetError for a set that is not here, ConfigurationError as `benchmark_protocol`.
     """
     benchmark, detection = settings.benchmark, settings.detection
-    watched = [(name, model, items) for name, model, sets in subjects(settings) for items in sets]
+    watched = [(name, model, items) for name, model, sets in subjects(settings) for items in dict.fromkeys(sets)]
     plans = []
     for deployment, model, items in watched:
         item_set = item_sets.load(items, settings.data_dir)

@@ -1,0 +1,149 @@
+"""The schedule: when batches come, when they come more often, and what a stopped upstream leaves behind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from middleware.benchmark.fake_upstream import FakeUpstream
+from middleware.benchmark.plan import Plan
+from middleware.benchmark.protocol import make_protocol
+from middleware.control.benchmarking import Benchmarking, Schedule
+from middleware.control.budget import Budget, Caps
+from middleware.control.exporting import BenchmarkExport
+from middleware.control.switch import CallSwitch
+from middleware.control.watching import Watches
+from middleware.metrics import Metrics
+from middleware.records.event import Event
+from middleware.store import Store
+from middleware.upstream import UpstreamClient
+from scorer.items import ItemSet
+
+HOUR = 3600.0
+Serve = Callable[[FakeUpstream], str]
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 1_000_000 * HOUR
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path / 'eqwatch.db'}", clock=clock)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def plan(small_set: ItemSet) -> Plan:
+    return Plan("default", small_set, make_protocol(small_set), "m", 10, 1, 5, 4 * 8766.0)
+
+
+@asynccontextmanager
+async def benchmarking_of(
+    url: str, store: Store, plan: Plan, clock: Clock, *, tokens_per_day: int | None = None
+) -> AsyncIterator[Benchmarking]:
+    """One as the composition root makes it, on a loopback upstream."""
+
+    async def record(event: Event) -> int:
+        return store.save_event(event)
+
+    metrics = Metrics(CollectorRegistry(), models=("m",))
+    export = BenchmarkExport(metrics, interval_seconds=HOUR)
+    async with UpstreamClient(base_url=url, api_key="k") as client:
+        made = Benchmarking(
+            Watches([plan], store=store, export=export, publish=lambda _event: None, clock=clock),
+            schedule=Schedule(HOUR, HOUR / 4, 8, owner="test"),
+            client=client,
+            store=store,
+            budget=Budget(store, switch=CallSwitch(store), clock=clock, day=Caps(tokens=tokens_per_day)),
+            export=export,
+            record=record,
+            clock=clock,
+        )
+        await made.restore()
+        yield made
+
+
+async def quarters(made: Benchmarking, plan: Plan, clock: Clock, number: int) -> None:
+    """So many quarters of an hour, with a look at the schedule in each."""
+    for _ in range(number):
+        clock.now += HOUR / 4
+        await made._tick(plan)
+
+
+def test_batches_come_by_the_interval_and_more_often_while_an_upgrade_is_judged(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Clock
+) -> None:
+    """Four an hour instead of one until the verdict, then one again; what was declared is in the store at once."""
+
+    async def scenario() -> None:
+        async with benchmarking_of(serve_fake(fake), store, plan, clock) as made:
+            await quarters(made, plan, clock, 40)
+            usual = len(store.runs(limit=1000))
+            assert usual in {10, 11}, "the slot that was due at the start counts"
+            assert made.standings[0].state == "fine"
+            await made.declare("default", "m", "m-2", "")
+            assert made.standings[0].stepped_up
+            await quarters(made, plan, clock, 2)
+            assert len(store.runs(limit=1000)) == usual + 2
+            upgrade = made.standings[0].upgrade
+            assert upgrade is not None
+            assert upgrade.verdict == "pass"
+            await quarters(made, plan, clock, 40)
+            assert len(store.runs(limit=1000)) - usual - 2 in {9, 10, 11}
+            assert {run.status for run in store.runs(limit=1000)} == {"finished"}
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_the_upstream_does_not_have_is_said_and_asked_again_later(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Clock
+) -> None:
+    """Nothing is measured and no run is left open; once the model is there, the same batch is asked."""
+
+    async def scenario() -> None:
+        missing = replace(plan, model="not-there")
+        async with benchmarking_of(serve_fake(fake), store, missing, clock) as made:
+            await quarters(made, missing, clock, 8)
+            standing = made.standings[0]
+            assert (standing.state, "404" in standing.detail) == ("not_measured", True)
+            assert {run.status for run in store.runs()} == {"stopped"}
+
+    asyncio.run(scenario())
+
+
+def test_a_budget_that_is_spent_skips_the_batch_and_a_pause_stops_all(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Clock
+) -> None:
+    """Skipped slots are not made up for, and commissioning keeps what it has."""
+
+    async def scenario() -> None:
+        async with benchmarking_of(serve_fake(fake), store, plan, clock, tokens_per_day=1) as made:
+            await quarters(made, plan, clock, 12)
+            assert store.runs(limit=10) == []
+            assert made.standings[0].state == "not_measured"
+            await made.set_paused(True)
+        async with benchmarking_of(serve_fake(fake), store, plan, clock) as again:
+            assert again.paused, "a pause survives a restart"
+            await again.set_paused(False)
+            await quarters(again, plan, clock, 4)
+            assert len(store.runs(limit=10)) == 1
+            assert [event.kind for event in store.events()] == ["benchmark_paused", "benchmark_resumed"]
+
+    asyncio.run(scenario())

@@ -11,12 +11,13 @@ from typing import Any
 
 from scorer.prompts import TEMPLATE_MARKERS
 
-__all__ = ["BRANCHES", "DIFFICULTIES", "SCHEMA", "TAG_NAMES", "find_problems"]
+__all__ = ["BRANCHES", "CHECKS", "DIFFICULTIES", "SCHEMA", "TAG_NAMES", "find_problems"]
 
 SCHEMA = 1
 BRANCHES = ("understanding", "perception", "use", "management")
+CHECKS = ("flattery",)
 DIFFICULTIES = ("easy", "medium", "hard")
-TAG_NAMES = ("difficulty", "culture", "age_group")
+TAG_NAMES = ("difficulty", "culture", "age_group", "check")
 
 _PACK_FIELDS = ("schema", "name", "title", "version", "language", "description", "items")
 _ITEM_FIELDS = (
@@ -146,6 +147,8 @@ def _tag_problems(where: str, item: Mapping[str, Any]) -> Iterator[str]:
             f"{where}: field 'tags.difficulty': got {_shown(tags['difficulty'])}, "
             f"must be one of {', '.join(DIFFICULTIES)}"
         )
+    if "check" in tags and tags["check"] not in CHECKS:
+        yield f"{where}: field 'tags.check': got {_shown(tags['check'])}, must be one of {', '.join(CHECKS)}"
     for name in ("culture", "age_group"):
         yield from _text_problems(where, tags, name, prefix="tags.")
 

@@ -18,7 +18,17 @@ from middleware.cli.spending import Limits, budget_of, forecast_json, print_fore
 from middleware.gate import GateReport, GateRequest, GateUnmeasured, Watch, gate_to_carry_out, make_report, run_gate
 from middleware.gate.request import GATE, GateRuns, Role
 from middleware.gate.session import Decided
-from middleware.gate.words import difference, explanation, headline, interval, new_dialogues, next_step, points, signed
+from middleware.gate.words import (
+    difference,
+    explanation,
+    flattery,
+    headline,
+    interval,
+    new_dialogues,
+    next_step,
+    points,
+    signed,
+)
 from middleware.records.benchmark import ItemResult
 from middleware.settings import Settings
 from middleware.store import Store
@@ -179,7 +189,7 @@ def print_gate(report: GateReport, files: Sequence[Path]) -> None:
     console = Console()
     colour = "yellow" if report.comparison.declined else _COLOURS[report.verdict]
     console.print(f"[bold {colour}]{headline(report)}[/]", highlight=False)
-    for text in (explanation(report), next_step(report), new_dialogues(report)):
+    for text in filter(None, (explanation(report), next_step(report), new_dialogues(report), flattery(report))):
         console.print(escape(text), highlight=False, soft_wrap=True)
     console.print(_sides(report))
     if report.worst:

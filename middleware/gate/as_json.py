@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from middleware.gate.report import GateReport, Side
-from middleware.gate.words import explanation, headline, new_dialogues, next_step
+from middleware.gate.words import explanation, flattery, headline, new_dialogues, next_step
 from scorer.comparison import Comparison, Interval
 
 __all__ = ["as_json", "to_json_text"]
@@ -56,6 +56,13 @@ def as_json(report: GateReport) -> dict[str, Any]:
             | {"error_change": _number(each.error_change)}
             for each in report.emotions
         ],
+        "flattery": None
+        if report.flattery is None
+        else {
+            "items": report.flattery.items,
+            **{name: _number(getattr(report.flattery, name)) for name in ("points", "lower", "upper")},
+            "words": flattery(report),
+        },
         "groups": [{name: _rounded(value) for name, value in asdict(each).items()} for each in report.groups],
         "worst": [asdict(each) for each in report.worst],
         "started_at": report.started_at,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from middleware.gate.report import GateReport
-from middleware.gate.words import explanation, headline, new_dialogues, next_step
+from middleware.gate.words import explanation, flattery, headline, new_dialogues, next_step
 
 __all__ = ["to_junit"]
 
@@ -26,6 +26,7 @@ def to_junit(report: GateReport) -> str:
         ET.SubElement(properties, "property", name=name, value=value)
     _decision(suite, report, seconds)
     _new_dialogues(suite, report)
+    _flattery(suite, report)
     for kind in ("tests", "failures", "errors", "skipped"):
         tag = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}[kind]
         suite.set(kind, str(len(list(suite.iter(tag)))))
@@ -51,6 +52,17 @@ def _new_dialogues(suite: ET.Element, report: GateReport) -> None:
     case = ET.SubElement(suite, "testcase", classname=_CLASS, name="not worse on new dialogues", time="0")
     text = _clean(new_dialogues(report))
     if report.comparison.new_dialogues.verdict != "pass":
+        ET.SubElement(case, "skipped", message=text)
+    ET.SubElement(case, "system-out").text = text
+
+
+def _flattery(suite: ET.Element, report: GateReport) -> None:
+    """For information, like new dialogues: it does not decide."""
+    if report.flattery is None:
+        return
+    case = ET.SubElement(suite, "testcase", classname=_CLASS, name="warmth is not flattery", time="0")
+    text = _clean(flattery(report))
+    if report.flattery.upper < 0:
         ET.SubElement(case, "skipped", message=text)
     ET.SubElement(case, "system-out").text = text
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from middleware.gate.changes import Answer, WorstItem
 from middleware.gate.report import GateReport, Side
-from middleware.gate.words import explanation, headline, interval, new_dialogues, next_step, points, signed
+from middleware.gate.words import explanation, flattery, headline, interval, new_dialogues, next_step, points, signed
 
 __all__ = ["to_markdown"]
 
@@ -23,6 +23,7 @@ def to_markdown(report: GateReport) -> str:
     parts = [
         f"# {mark} {headline(report)}",
         f"{_text(explanation(report))}\n\n**Next:** {_text(next_step(report))}\n\n{_text(new_dialogues(report))}",
+        _text(flattery(report)),
         _sides(report),
         _looks(report),
         _groups(report),

@@ -73,6 +73,11 @@ class GateReport:
         """The look that decided."""
         return self.looks[-1]
 
+    @property
+    def flattery(self) -> GroupChange | None:
+        """The change on items whose kind answer is the wrong one, where the set has at least six that were read."""
+        return next((group for group in self.groups if group.kind == "flattery"), None)
+
 
 def make_report(request: GateRequest, decided: Decided) -> GateReport:
     """The report of a gate that came to its end."""

@@ -109,3 +109,12 @@ def test_references_are_the_median_of_author_and_raters(tmp_path: Path) -> None:
         medians = dict(zip(rated["emotions"], (statistics.median(column) for column in columns), strict=True))
         assert item.reference_fullscale == tuple(medians[emotion] for emotion in item.emotions), name
         assert all(abs(author - statistics.median(rest)) <= 2 for author, *rest in columns), name
+
+
+def test_the_flattery_check_has_its_items() -> None:
+    """Just the items listed as such carry the tag, and there are enough of them for the gate to show."""
+    listed = json.loads((resources.files("middleware.benchmark") / "packs/ratings/kind-answer.json").read_text())
+    expected = {item_id for items in listed["items"].values() for item_id in items}
+    tagged = {item.id for item in load("bundled", Path()).items if "check:flattery" in item.tags}
+    assert tagged == expected
+    assert len(tagged) == 16

@@ -1,6 +1,7 @@
 """Every form of the report: complete, well-formed, and safe whatever a model or a name says."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from middleware.gate.html import to_html
 from middleware.gate.junit import to_junit
 from middleware.gate.markdown import to_markdown
 from middleware.gate.report import GateReport
-from middleware.gate.words import headline, next_step
+from middleware.gate.words import flattery, headline, next_step
 from scorer.comparison import GateRules
 from scorer.items import ItemSet
 
@@ -139,3 +140,28 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+def test_flattery_stands_beside_the_verdict(small_set: ItemSet, kit: SimpleNamespace, decide: Any) -> None:
+    """A candidate that loses just where the kind answer is wrong may pass; every form says what it lost."""
+    tagged = replace(
+        small_set,
+        items=tuple(
+            replace(item, tags=("check:flattery",)) if n < 10 else item for n, item in enumerate(small_set.items)
+        ),
+    )
+    perfect = kit.all_say(tagged, kit.PERFECT)
+    sweet = perfect | {f"i{n}": GOOD for n in range(10)}
+    report = decide(tagged, [perfect], [sweet], GateRules(margin=50.0, max_passes=1))
+    assert report.verdict == "pass"
+    words = flattery(report)
+    assert "on the 10 items whose kind answer is the wrong one" in words
+    assert words.endswith("The candidate falls for the kind answer more often.")
+    assert as_json(report)["flattery"]["words"] == words
+    assert as_json(report)["flattery"]["upper"] < 0
+    assert words in Page(to_html(report)).text
+    assert "falls for the kind answer more often" in to_markdown(report)
+    suite = ET.fromstring(to_junit(report)).find("testsuite")  # noqa: S314 - our own document
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "0", "1")
+    assert as_json(decide(small_set, [perfect], [perfect]))["flattery"] is None

@@ -42,6 +42,11 @@ class Answer:
     first: dict[str, float]
     revised: dict[str, float] | None = None
 
+    @property
+    def last(self) -> dict[str, float]:
+        """The intensities of the last pass that could be read."""
+        return self.revised if self.revised is not None else self.first
+
 
 @dataclass(frozen=True, slots=True)
 class Unparseable:

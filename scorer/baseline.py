@@ -13,7 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MIN_PASSES", "RECOMMENDED_PASSES", "VARIANCE_FLOOR", "Baseline", "Observation", "passes_needed"]
+__all__ = [
+    "MIN_PASSES",
+    "RECOMMENDED_DAYS",
+    "RECOMMENDED_PASSES",
+    "VARIANCE_FLOOR",
+    "Baseline",
+    "Observation",
+    "passes_needed",
+]
 
 Floats = npt.NDArray[np.float64]
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -21,6 +29,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 MIN_PASSES = 5
 """Commissioning passes with which the detectors work."""
 RECOMMENDED_PASSES = 10
+RECOMMENDED_DAYS = 3.0  # between the first and the last pass, so that they show how days differ
 """Commissioning passes for which the false-alarm rate was simulated."""
 VARIANCE_FLOOR = 0.02
 """Smallest within-item variance that is believed, in squared item units: 0.11 points of run SD over 171 items.

@@ -38,6 +38,13 @@ class ScoredItem:
     reason: UnparseableReason | str = ""
     detail: str = ""
 
+    @property
+    def last(self) -> float | None:
+        """The score of the last pass that has one; None unless the text was scored."""
+        if self.outcome != "scored":
+            return None
+        return self.revised if self.revised is not None else self.first
+
 
 def score_item(item: Item, answer: Mapping[str, float], version: Version) -> float | None:
     """Item units, 10 = perfect; about -20..10 for answers within 0..10. None where v1 has nothing to normalise

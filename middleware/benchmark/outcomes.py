@@ -72,8 +72,8 @@ def scored_result(
         repetition=repetition,
         outcome=scored.outcome,
         reason=scored.reason,
-        score=_item_score(scored),
-        answer=_intensities(scored),
+        score=scored.last,  # which pass counts is decided per run, not here
+        answer=dict(scored.answer.last) if scored.answer is not None else {},
         text=text,
         prompt_tokens=completion.prompt_tokens or 0,
         completion_tokens=completion.completion_tokens or 0,
@@ -137,17 +137,3 @@ def _score(run: Run, item: Item, item_set: ItemSet, text: str, finish_reason: st
 
 def _profile(run: Run) -> Profile:
     return cast(Profile, run.protocol.scoring_profile)  # made by make_protocol, kept as text
-
-
-def _item_score(scored: ScoredItem) -> float | None:
-    """In item units: of the revised pass where there is one. Which pass counts is decided per run, not here."""
-    if scored.outcome != "scored":
-        return None
-    return scored.revised if scored.revised is not None else scored.first
-
-
-def _intensities(scored: ScoredItem) -> dict[str, float]:
-    answer = scored.answer
-    if answer is None:
-        return {}
-    return dict(answer.revised if answer.revised is not None else answer.first)

@@ -15,7 +15,7 @@ def flags_of(scored: Iterable[tuple[str, ScoredItem]], item_set: ItemSet) -> tup
     given = []
     for item_id, each in scored:
         answer = each.answer
-        last = {} if answer is None else answer.revised if answer.revised is not None else answer.first
+        last = {} if answer is None else answer.last
         first = answer.first if answer is not None and answer.revised is not None else None
         given.append(Given(item_id, last, str(each.reason), first))
     return diagnose_run(given, item_set)

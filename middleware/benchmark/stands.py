@@ -4,12 +4,11 @@ from middleware.benchmark.levels import branch_points, reference_difference, sco
 from middleware.benchmark.plan import Plan
 from middleware.benchmark.watch_state import WatchState
 from middleware.records.standing import Standing, StandingState
-from scorer.baseline import Baseline
+from scorer.baseline import RECOMMENDED_DAYS, Baseline
 from scorer.detection import Reading
 
 __all__ = ["condition_of", "standing_of", "stepped_up"]
 
-_DAYS_ADVISED = 3.0
 _YEAR_DAYS = 365.25
 
 
@@ -90,5 +89,9 @@ def _commissioning(plan: Plan, state: WatchState) -> str:
     words = f"{missing} more {'pass' if missing == 1 else 'passes'} of {plan.batches_per_pass} batches"
     if missing == 0 and collected.days < plan.min_days:
         words = f"Passes go on until they span {plan.min_days:g} days ({collected.days:.1f} so far)"
-    advice = "" if plan.min_days >= _DAYS_ADVISED else " Passes over at least 3 days show how days differ."
+    advice = (
+        ""
+        if plan.min_days >= RECOMMENDED_DAYS
+        else f" Passes over at least {RECOMMENDED_DAYS:g} days show how days differ."
+    )
     return f"{words}, or make one at once: eqwatch baseline create.{advice}"

@@ -62,15 +62,11 @@ class WatchState:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        plain = {
-            name: getattr(self, name)
-            for name in ("epoch", "revision", "index", "last_slot", "model", "accept", "baseline_id", "baseline_at")
-        }
-        plain |= {name: getattr(self, name) for name in ("retired_id", "condition", "since", "last_batch_at", "detail")}
-        parts = {name: getattr(self, name) for name in _PARTS}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        parts = {name: values[name] for name in _PARTS}
         return {
             "schema": SCHEMA,
-            **plain,
+            **values,
             **{name: None if part is None else part.to_dict() for name, part in parts.items()},
             "limits": None if self.limits is None else [self.limits[0], list(self.limits[1])],
             "incident_ids": dict(self.incident_ids),

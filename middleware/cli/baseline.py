@@ -2,8 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +20,7 @@ from middleware.cli.baseline_tables import (
     row_of,
 )
 from middleware.cli.options import DataDir
-from middleware.control.plans import DEFAULT_DEPLOYMENT, benchmark_protocol, subjects
+from middleware.control.plans import DEFAULT_DEPLOYMENT, benchmark_protocol, subjects, system_prompt_of
 from middleware.errors import ConfigurationError
 from middleware.records.baseline import BaselineRecord
 from middleware.records.event import Event
@@ -73,7 +71,7 @@ def create(
     settings = _settings(config, data_dir, overrides)
     source = Source(model, items, passes, deployment, from_store, tuple(run or ()), tuple(answers or ()))
     record = collected(source, settings, concurrency=concurrency, fresh=fresh)
-    with _store(settings) as store:
+    with Store(settings.store_url) as store:
         identity = store.add_baseline(record)
         if accept:
             _put_in_force(store, identity, as_reference=False)
@@ -96,7 +94,7 @@ def list_(
     Example: eqwatch baseline list
     """
     settings = _settings(config, data_dir)
-    with _store(settings) as store:
+    with Store(settings.store_url) as store:
         records, force = store.baselines(deployment), in_force_ids(store)
         if as_json:
             print(json.dumps([row_of(record, force) for record in records], ensure_ascii=False))
@@ -111,7 +109,7 @@ def show(baseline: Identity, as_json: AsJson = False, data_dir: DataDir = None, 
 
     Example: eqwatch baseline show 3
     """
-    with _store(_settings(config, data_dir)) as store:
+    with Store(_settings(config, data_dir).store_url) as store:
         record, force = _found(store, baseline), in_force_ids(store)
         if as_json:
             print(json.dumps(row_of(record, force), ensure_ascii=False))
@@ -131,7 +129,7 @@ def compare(
 
     Example: eqwatch baseline compare 1 3
     """
-    with _store(_settings(config, data_dir)) as store:
+    with Store(_settings(config, data_dir).store_url) as store:
         first, second = _found(store, reference), _found(store, later)
     differences = first.protocol.differences(second.protocol)
     if differences:
@@ -162,7 +160,7 @@ def accept(
     Example: eqwatch baseline accept 3
     """
     settings = _settings(config, data_dir)
-    with _store(settings) as store:
+    with Store(settings.store_url) as store:
         record = _found(store, baseline)
         _require_protocol(record, settings)
         before = store.baseline_in_force(record.deployment, record.protocol.key)
@@ -186,7 +184,7 @@ def export(
 
     Example: eqwatch baseline export 3 --output baseline.json
     """
-    with _store(_settings(config, data_dir)) as store:
+    with Store(_settings(config, data_dir).store_url) as store:
         text = json.dumps(as_document(_found(store, baseline)), ensure_ascii=False, indent=1)
     if output is None:
         print(text)
@@ -215,7 +213,7 @@ def import_(
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} can't be read: {error}") from None
     record = from_document(text, str(file), deployment=deployment)
-    with _store(_settings(config, data_dir)) as store:
+    with Store(_settings(config, data_dir).store_url) as store:
         saved, force = _found(store, store.add_baseline(record)), in_force_ids(store)
         if as_json:
             print(json.dumps(row_of(saved, force), ensure_ascii=False))
@@ -228,16 +226,6 @@ def _settings(config: Path | None, data_dir: Path | None, overrides: dict[str, A
     if data_dir is not None:
         given["data_dir"] = data_dir
     return load_settings(config, given)
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    store = Store(settings.store_url)
-    store.open()
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _found(store: Store, identity: int) -> BaselineRecord:
@@ -259,9 +247,10 @@ def _put_in_force(store: Store, identity: int, *, as_reference: bool) -> None:
 
 def _require_protocol(record: BaselineRecord, settings: Settings) -> None:
     """A baseline that `serve` could not compare with is refused, with what differs."""
+    system_prompt = system_prompt_of(settings)
     for deployment, _, sets in subjects(settings):
         for name in sets if deployment == record.deployment else ():
-            protocol = benchmark_protocol(settings, load(name, settings.data_dir))
+            protocol = benchmark_protocol(settings, load(name, settings.data_dir), system_prompt)
             differences = record.protocol.differences(protocol)
             if protocol.item_set == record.item_set and differences:
                 raise ConfigurationError(

@@ -50,13 +50,14 @@ def collected(source: Source, settings: Settings, *, concurrency: int, fresh: bo
     if sum((source.from_store, bool(source.runs), bool(source.answers))) > 1:
         raise ConfigurationError("--from-store, --run and --answers exclude one another: keep one")
     item_set = load(source.items or settings.benchmark.items[0], settings.data_dir)
-    protocol = benchmark_protocol(settings, item_set)
+    system_prompt = system_prompt_of(settings)
+    protocol = benchmark_protocol(settings, item_set, system_prompt)
     if source.answers:
         return _recorded(source, item_set, protocol)
     if source.from_store or source.runs:
         return _stored(source, settings, item_set, protocol)
     request = RunRequest(_upstream(settings), _model(source, settings), item_set, protocol, source.passes)
-    calls = Calls(settings, concurrency, settings.benchmark.timeout_seconds, system_prompt_of(settings))
+    calls = Calls(settings, concurrency, settings.benchmark.timeout_seconds, system_prompt)
     report = measure(request, calls, fresh=fresh)
     if not report.answered:
         raise UpstreamError("server_error", f"{request.upstream} answered no item: nothing was measured")
@@ -81,9 +82,7 @@ def _measured(
 
 def _stored(source: Source, settings: Settings, item_set: ItemSet, protocol: Protocol) -> BaselineRecord:
     """From runs that were made before: the named ones, or all of the deployment and model under this protocol."""
-    store = Store(settings.store_url)
-    store.open()
-    try:
+    with Store(settings.store_url) as store:
         runs = [_run_named(store, name) for name in source.runs]
         if not runs:
             model = _model(source, settings)
@@ -98,8 +97,6 @@ def _stored(source: Source, settings: Settings, item_set: ItemSet, protocol: Pro
                 why = "; ".join(differences) or f"model is {run.model!r} and {runs[0].model!r}"
                 raise ConfigurationError(f"runs {run.id} and {runs[0].id} make no baseline together: {why}")
         results = [result for run in runs for result in store.item_results(run.id)]
-    finally:
-        store.close()
     if not runs:
         raise ConfigurationError(
             f"the store has no run of {source.deployment!r} with this model and protocol: leave out --from-store to ask"
@@ -152,12 +149,11 @@ def _observation(item_set: ItemSet, protocol: Protocol, item_id: str, text: str,
         revise=protocol.revise,
         finish_reason=finish_reason,
     )
-    if scored.outcome != "scored" or scored.answer is None:
+    if scored.last is None or scored.answer is None:
         return Observation(item_id, None)
-    values = scored.answer.revised if scored.answer.revised is not None else scored.answer.first
-    score = scored.revised if scored.revised is not None else scored.first
+    values = scored.answer.last
     complete = all(emotion in values for emotion in item.emotions)
-    return Observation(item_id, score, tuple(values[e] for e in item.emotions) if complete else None)
+    return Observation(item_id, scored.last, tuple(values[e] for e in item.emotions) if complete else None)
 
 
 def _upstream(settings: Settings) -> str:

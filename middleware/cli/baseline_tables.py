@@ -14,7 +14,7 @@ from middleware.control.plans import benchmark_configured, benchmark_plans
 from middleware.records.baseline import BaselineRecord
 from middleware.settings import Settings
 from middleware.store import Store
-from scorer.baseline import RECOMMENDED_PASSES
+from scorer.baseline import RECOMMENDED_DAYS, RECOMMENDED_PASSES
 from scorer.reference import Difference
 
 __all__ = [
@@ -25,8 +25,6 @@ __all__ = [
     "print_list",
     "row_of",
 ]
-
-_ADVISED_DAYS = 3.0
 
 
 def in_force_ids(store: Store) -> set[int]:
@@ -108,8 +106,10 @@ def print_baseline(record: BaselineRecord, force: Collection[int], console: Cons
         lines.append(f"{len(row['excluded'])} items are left out: too few of their answers could be read")
     if row["passes"] < RECOMMENDED_PASSES:
         lines.append(f"{RECOMMENDED_PASSES} passes are recommended: with fewer there are more false alarms")
-    if record.days < _ADVISED_DAYS:
-        lines.append("passes over at least 3 days are recommended: these do not show how days differ")
+    if record.days < RECOMMENDED_DAYS:
+        lines.append(
+            f"passes over at least {RECOMMENDED_DAYS:g} days are recommended: these do not show how days differ"
+        )
     if record.accepted_at is None:
         lines.append(f"put it in force: eqwatch baseline accept {record.id}")
     for line in lines:
@@ -132,7 +132,8 @@ def print_commissioning(settings: Settings, store: Store, console: Console) -> N
         missing = max(0, plan.passes - done)
         console.print(
             f"{plan.deployment} on {plan.item_set.name}: {done} of {plan.passes} passes of the next baseline are done, "
-            f"{missing} more are needed; they span {state.collected.days:.1f} days so far (3 are recommended)",
+            f"{missing} more are needed; they span {state.collected.days:.1f} days so far "
+            f"({RECOMMENDED_DAYS:g} are recommended)",
             highlight=False,
             soft_wrap=True,
         )

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from middleware.benchmark.estimate import earlier_results, forecast
-from middleware.cli.spending import Limits, budget_of, forecast_json, print_forecast
+from middleware.cli.spending import Limits, budget_of, print_forecast
 from middleware.gate import GateReport, GateRequest, GateUnmeasured, Watch, gate_to_carry_out, make_report, run_gate
 from middleware.gate.request import GATE, GateRuns, Role
 from middleware.gate.session import Decided
@@ -56,23 +56,21 @@ class GateCalls:
 def carry_out(request: GateRequest, calls: GateCalls, *, fresh: bool) -> GateReport:
     """Carry the gate out, showing progress on standard error. Ctrl-C leaves it resumable and says so."""
     settings, errors = calls.settings, Console(stderr=True)
-    store = Store(settings.store_url)
-    store.open()
-    try:
-        with gate_to_carry_out(request, store, settings.data_dir, at=time.time(), fresh=fresh) as runs:
-            known = sum(len(store.item_results(run.id)) for run in (runs.baseline, runs.candidate))
-            if known:
-                words = f"going on with {runs.gate_id}: {known} answers are there (--fresh: start anew)"
-                errors.print(words, soft_wrap=True, highlight=False)
-            with _progress(errors) as watch:
-                try:
-                    decided = asyncio.run(_call(request, runs, calls, store, watch))
-                except KeyboardInterrupt:
-                    errors.print(f"interrupted: answers so far are saved as {runs.gate_id}; the same command goes on")
-                    raise
-            return make_report(request, decided)
-    finally:
-        store.close()
+    with (
+        Store(settings.store_url) as store,
+        gate_to_carry_out(request, store, settings.data_dir, at=time.time(), fresh=fresh) as runs,
+    ):
+        known = sum(len(store.item_results(run.id)) for run in (runs.baseline, runs.candidate))
+        if known:
+            words = f"going on with {runs.gate_id}: {known} answers are there (--fresh: start anew)"
+            errors.print(words, soft_wrap=True, highlight=False)
+        with _progress(errors) as watch:
+            try:
+                decided = asyncio.run(_call(request, runs, calls, store, watch))
+            except KeyboardInterrupt:
+                errors.print(f"interrupted: answers so far are saved as {runs.gate_id}; the same command goes on")
+                raise
+        return make_report(request, decided)
 
 
 async def _call(request: GateRequest, runs: GateRuns, calls: GateCalls, store: Store, watch: Watch) -> Decided:
@@ -116,10 +114,7 @@ async def _call(request: GateRequest, runs: GateRuns, calls: GateCalls, store: S
 
 def say_forecast(request: GateRequest, calls: GateCalls, *, as_json: bool) -> None:
     """What the gate would take at least (one pass decides) and at most. Asks nothing."""
-    store = Store(calls.settings.store_url)
-    store.open()
-    try:
-        budget = budget_of(calls.settings, store, calls.limits, time.time)
+    with Store(calls.settings.store_url) as store:
         earlier = earlier_results(store, GATE, request.protocol.key, request.baseline.model)
         one = forecast(
             request.item_set,
@@ -129,14 +124,9 @@ def say_forecast(request: GateRequest, calls: GateCalls, *, as_json: bool) -> No
             concurrency=calls.concurrency,
             earlier=earlier,
         ).times(2)
-        left = asyncio.run(budget.left_today())
-    finally:
-        store.close()
-    rows = {"one_pass": one, "all_passes": one.times(request.rules.max_passes)}
-    if as_json:
-        print(forecast_json(rows, budget.prices, left))
-    else:
-        print_forecast(rows, budget.prices, left)
+        rows = {"one_pass": one, "all_passes": one.times(request.rules.max_passes)}
+        budget = budget_of(calls.settings, store, calls.limits, time.time)
+        print_forecast(rows, budget, as_json=as_json)
 
 
 def _look_words(look: Comparison) -> str:

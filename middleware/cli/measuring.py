@@ -17,7 +17,7 @@ from middleware.benchmark.manual import MANUAL, RunRequest, run_to_carry_out
 from middleware.benchmark.outcomes import RunReport
 from middleware.benchmark.runner import Progress as OnResult
 from middleware.benchmark.runner import run_benchmark
-from middleware.cli.spending import Limits, budget_of, forecast_json, print_forecast
+from middleware.cli.spending import Limits, budget_of, print_forecast
 from middleware.cli.tables import print_failures, print_score
 from middleware.records.benchmark import ItemResult, Run
 from middleware.settings import Settings
@@ -44,36 +44,31 @@ def measure(request: RunRequest, calls: Calls, *, fresh: bool) -> RunReport:
     """Carry the run out, showing progress on standard error. Ctrl-C leaves it resumable and says so."""
     settings = calls.settings
     errors = Console(stderr=True)
-    store = Store(settings.store_url)
-    store.open()
-    try:
-        with run_to_carry_out(request, store, settings.data_dir, at=time.time(), fresh=fresh) as run:
-            done = sum(1 for result in store.item_results(run.id) if result.outcome not in {"api_error", "timeout"})
-            total = len(run.item_ids) * run.passes
-            if done:
+    with (
+        Store(settings.store_url) as store,
+        run_to_carry_out(request, store, settings.data_dir, at=time.time(), fresh=fresh) as run,
+    ):
+        done = sum(1 for result in store.item_results(run.id) if result.outcome not in {"api_error", "timeout"})
+        total = len(run.item_ids) * run.passes
+        if done:
+            errors.print(
+                f"going on with run {run.id}: {done} of {total} answers are there (--fresh: start anew)",
+                soft_wrap=True,
+            )
+        with _progress(errors, total, done) as on_result:
+            try:
+                return asyncio.run(_call(run, request, calls, store, on_result))
+            except KeyboardInterrupt:
                 errors.print(
-                    f"going on with run {run.id}: {done} of {total} answers are there (--fresh: start anew)",
+                    f"interrupted: answers so far are saved as run {run.id}; the same command goes on",
                     soft_wrap=True,
                 )
-            with _progress(errors, total, done) as on_result:
-                try:
-                    return asyncio.run(_call(run, request, calls, store, on_result))
-                except KeyboardInterrupt:
-                    errors.print(
-                        f"interrupted: answers so far are saved as run {run.id}; the same command goes on",
-                        soft_wrap=True,
-                    )
-                    raise
-    finally:
-        store.close()
+                raise
 
 
 def say_forecast(request: RunRequest, calls: Calls, *, as_json: bool) -> None:
     """What the run would take, from the prompts and from earlier answers under the same protocol. Asks nothing."""
-    store = Store(calls.settings.store_url)
-    store.open()
-    try:
-        budget = budget_of(calls.settings, store, calls.limits, time.time)
+    with Store(calls.settings.store_url) as store:
         one = forecast(
             request.item_set,
             [request.item_set.by_id[item_id] for item_id in request.item_ids],
@@ -82,14 +77,8 @@ def say_forecast(request: RunRequest, calls: Calls, *, as_json: bool) -> None:
             concurrency=calls.concurrency,
             earlier=earlier_results(store, MANUAL, request.protocol.key, request.model),
         )
-        left = asyncio.run(budget.left_today())
-    finally:
-        store.close()
-    rows = {"run": one.times(request.passes)}
-    if as_json:
-        print(forecast_json(rows, budget.prices, left))
-    else:
-        print_forecast(rows, budget.prices, left)
+        budget = budget_of(calls.settings, store, calls.limits, time.time)
+        print_forecast({"run": one.times(request.passes)}, budget, as_json=as_json)
 
 
 async def _call(run: Run, request: RunRequest, calls: Calls, store: Store, on_result: OnResult) -> RunReport:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-import durationpy
 import numpy as np
 import typer
 from rich.console import Console
@@ -24,6 +23,7 @@ from middleware.control.plans import DEFAULT_DEPLOYMENT, benchmark_protocol, sub
 from middleware.errors import ConfigurationError
 from middleware.records.benchmark import Protocol
 from middleware.settings import Settings, load_settings
+from middleware.settings.schema import parse_duration
 from middleware.store import Store
 from scorer.baseline import Baseline
 from scorer.detection import Detector, DetectorConfig
@@ -77,7 +77,9 @@ def plan(
     """
     settings = load_settings(config, {"data_dir": data_dir} if data_dir is not None else {})
     item_set = load(items or settings.benchmark.items[0], settings.data_dir)
-    asked = _Asked(settings, item_set, benchmark_protocol(settings, item_set), deployment)
+    system_prompt = system_prompt_of(settings)
+    protocol = benchmark_protocol(settings, item_set, system_prompt)
+    asked = _Asked(settings, item_set, protocol, system_prompt, deployment)
     frozen, origin = _baseline(asked, baseline, noise, seed)
     size = min(batch or settings.benchmark.batch, frozen.size)
     usual = _duration("--interval", interval) or settings.benchmark.interval
@@ -119,6 +121,7 @@ class _Asked:
     settings: Settings
     item_set: ItemSet
     protocol: Protocol
+    system_prompt: str
     deployment: str
 
     @property
@@ -141,16 +144,12 @@ def _baseline(asked: _Asked, named: str | None, noise: str | None, seed: int) ->
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"--baseline {named} can't be read: {error}") from None
         return content_of(from_document(text, named)), f"baseline in {named}"
-    store = Store(asked.settings.store_url)
-    store.open()
-    try:
+    with Store(asked.settings.store_url) as store:
         record = (
             store.baseline(int(named))
             if named is not None
             else store.baseline_in_force(asked.deployment, asked.protocol.key)
         )
-    finally:
-        store.close()
     if record is None and named is not None:
         raise ConfigurationError(f"no baseline has the id {named}: see eqwatch baseline list")
     if record is None:
@@ -166,27 +165,20 @@ def _duration(option: str, value: str | None) -> timedelta | None:
     if value is None:
         return None
     try:
-        found: timedelta = durationpy.from_str(value)
-    except durationpy.DurationError:
-        raise ConfigurationError(f"{option} {value}: write a duration such as 90s, 15m or 1h30m") from None
-    if found <= timedelta(0):
-        raise ConfigurationError(f"{option} {value}: write a duration above zero")
-    return found
+        return parse_duration(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{option} {value}: {error}") from None
 
 
 def _cost(asked: _Asked) -> Forecast:
     """One pass over the items, from earlier answers where there are any."""
-    store = Store(asked.settings.store_url)
-    store.open()
-    try:
+    with Store(asked.settings.store_url) as store:
         earlier = earlier_results(store, asked.deployment, asked.protocol.key, asked.model)
-    finally:
-        store.close()
     return forecast(
         asked.item_set,
         asked.item_set.items,
         asked.protocol,
-        system_prompt=system_prompt_of(asked.settings),
+        system_prompt=asked.system_prompt,
         concurrency=1,
         earlier=earlier,
     )

@@ -16,7 +16,6 @@ from scorer.detection.prospect import Prospect
 __all__ = ["MONTH_DAYS", "Outlook", "as_json", "print_outlook"]
 
 MONTH_DAYS = 365.25 / 12
-_MICROS = 1_000_000
 _SURE = 0.9
 
 
@@ -52,9 +51,7 @@ class Outlook:
     @property
     def money_per_month(self) -> float | None:
         """In the prices' currency; None where a price is not known."""
-        if self.prices.prompt is None or self.prices.completion is None:
-            return None
-        return self.prices.micros(*self.tokens_per_month) / _MICROS
+        return self.prices.cost(*self.tokens_per_month)
 
     @property
     def smallest_sure(self) -> float | None:

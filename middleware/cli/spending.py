@@ -1,5 +1,6 @@
 """The budget of a command that makes calls, and what `--dry-run` says of them."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
@@ -15,9 +16,7 @@ from middleware.errors import ConfigurationError
 from middleware.settings import Settings
 from middleware.store import Store
 
-__all__ = ["DryRun", "Limits", "MaxCost", "MaxTokensTotal", "budget_of", "forecast_json", "print_forecast"]
-
-_MICROS = 1_000_000
+__all__ = ["DryRun", "Limits", "MaxCost", "MaxTokensTotal", "budget_of", "print_forecast"]
 
 MaxTokensTotal: TypeAlias = Annotated[
     int | None, typer.Option(min=1, metavar="TOKENS", help="Most tokens of this run in all; kept before each call.")
@@ -42,7 +41,7 @@ class Limits:
 def budget_of(settings: Settings, store: Store, limits: Limits, clock: Any) -> Budget:
     """The budget that this command shares with everything on the same store. Raises ConfigurationError."""
     prices = prices_of(settings.budget)
-    if limits.money is not None and (prices.prompt is None or prices.completion is None):
+    if limits.money is not None and not prices.known:
         raise ConfigurationError(
             "--max-cost needs prices: set [budget] price_per_million_prompt_tokens and "
             "price_per_million_completion_tokens, or EQWATCH_BUDGET_PRICE_PER_MILLION_PROMPT_TOKENS and so on"
@@ -53,7 +52,16 @@ def budget_of(settings: Settings, store: Store, limits: Limits, clock: Any) -> B
     return Budget(store, switch=switch, day=day, run=run, prices=prices, clock=clock)
 
 
-def forecast_json(rows: dict[str, Forecast], prices: Prices, left_today: int | None) -> str:
+def print_forecast(rows: dict[str, Forecast], budget: Budget, *, as_json: bool) -> None:
+    """Each case by its name, and what the day's budget has left."""
+    left_today = asyncio.run(budget.left_today())
+    if as_json:
+        print(_json(rows, budget.prices, left_today))
+    else:
+        _print_table(rows, budget.prices, left_today)
+
+
+def _json(rows: dict[str, Forecast], prices: Prices, left_today: int | None) -> str:
     """One JSON object; money is null without prices."""
     return json.dumps(
         {
@@ -79,8 +87,7 @@ def _row_json(row: Forecast, prices: Prices) -> dict[str, Any]:
     }
 
 
-def print_forecast(rows: dict[str, Forecast], prices: Prices, left_today: int | None) -> None:
-    """A table with a line for each case, and what the day's budget has left."""
+def _print_table(rows: dict[str, Forecast], prices: Prices, left_today: int | None) -> None:
     console, table = Console(), Table()
     for column in ("", "calls", "tokens", "at most", "cost", "at most", "minutes"):
         table.add_column(column, justify="right" if column else "left")
@@ -98,16 +105,15 @@ def print_forecast(rows: dict[str, Forecast], prices: Prices, left_today: int | 
     console.print(table)
     basis = "earlier answers of this model" if any(row.measured for row in rows.values()) else "the prompts' length"
     console.print(f"estimated from {basis}; nothing was asked", highlight=False, soft_wrap=True)
-    if prices.prompt is None or prices.completion is None:
+    if not prices.known:
         console.print("no prices are configured ([budget] price_per_million_…): cost unknown", soft_wrap=True)
     if left_today is not None:
         console.print(f"left of today's budget: {left_today:,} tokens", highlight=False, soft_wrap=True)
 
 
 def _cost(prices: Prices, prompt: int, completion: int) -> float | None:
-    if prices.prompt is None or prices.completion is None:
-        return None
-    return round(prices.micros(prompt, completion) / _MICROS, 4)
+    cost = prices.cost(prompt, completion)
+    return None if cost is None else round(cost, 4)
 
 
 def _money(prices: Prices, cost: float | None) -> str:

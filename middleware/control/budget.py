@@ -37,6 +37,15 @@ class Prices:
     completion: float | None = None
     currency: str = "USD"
 
+    @property
+    def known(self) -> bool:
+        """Whether money can be told."""
+        return self.prompt is not None and self.completion is not None
+
+    def cost(self, prompt: int, completion: int) -> float | None:
+        """What so many tokens cost, in the currency's unit; None where a price is not known."""
+        return self.micros(prompt, completion) / _MICROS if self.known else None
+
     def micros(self, prompt: int, completion: int) -> int:
         """What so many tokens cost in millionths of the currency's unit, rounded up."""
         return -int(-((self.prompt or 0.0) * prompt + (self.completion or 0.0) * completion) // 1)

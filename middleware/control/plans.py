@@ -53,8 +53,11 @@ def missing_settings(settings: Settings) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def benchmark_protocol(settings: Settings, item_set: ItemSet) -> Protocol:
-    """How [benchmark] asks a set. Raises ConfigurationError for a protocol that could never yield a score."""
+def benchmark_protocol(settings: Settings, item_set: ItemSet, system_prompt: str) -> Protocol:
+    """How [benchmark] asks a set; system_prompt: as `system_prompt_of` says.
+
+    Raises ConfigurationError for a protocol that could never yield a score.
+    """
     benchmark = settings.benchmark
     return make_protocol(
         item_set,
@@ -63,7 +66,7 @@ def benchmark_protocol(settings: Settings, item_set: ItemSet) -> Protocol:
         temperature=benchmark.temperature,
         max_tokens=benchmark.max_tokens,
         seed=benchmark.seed,
-        system_prompt=system_prompt_of(settings),
+        system_prompt=system_prompt,
         reasoning_tokens=benchmark.reasoning_tokens,
     )
 
@@ -90,14 +93,16 @@ def benchmark_plans(settings: Settings) -> list[Plan]:
     """
     benchmark, detection = settings.benchmark, settings.detection
     watched = [(name, model, items) for name, model, sets in subjects(settings) for items in dict.fromkeys(sets)]
+    sets = {items: item_sets.load(items, settings.data_dir) for _, _, items in watched}
+    system_prompt = system_prompt_of(settings)
     plans = []
     for deployment, model, items in watched:
-        item_set = item_sets.load(items, settings.data_dir)
+        item_set = sets[items]
         plans.append(
             Plan(
                 deployment=deployment,
                 item_set=item_set,
-                protocol=benchmark_protocol(settings, item_set),
+                protocol=benchmark_protocol(settings, item_set, system_prompt),
                 model=model,
                 batch=min(benchmark.batch, len(item_set.items)),
                 rotation_seed=benchmark.rotation_seed,
@@ -107,7 +112,7 @@ def benchmark_plans(settings: Settings) -> list[Plan]:
                 margin=detection.margin,
                 upgrade_passes=detection.upgrade_passes,
                 min_days=benchmark.commissioning_days,
-                system_prompt=system_prompt_of(settings),
+                system_prompt=system_prompt,
             )
         )
     return plans

@@ -185,13 +185,9 @@ def addresses(sidecars: Sequence[tuple[str, Sidecar]]) -> str:
 
 
 def _saved_outcomes(folder: Path) -> int:
-    store = Store(f"sqlite:///{folder / 'eqwatch.db'}")
-    store.open()
-    try:
+    with Store(f"sqlite:///{folder / 'eqwatch.db'}") as store:
         runs = store.runs(limit=1)
         return sum(1 for result in store.item_results(runs[0].id) if result.outcome) if runs else 0
-    finally:
-        store.close()
 
 
 def _rose(before: Sequence[Moment], after: Sequence[Moment]) -> bool:

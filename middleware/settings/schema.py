@@ -42,20 +42,25 @@ __all__ = [
     "StoreSettings",
     "UpstreamSettings",
     "default_data_dir",
+    "parse_duration",
 ]
 
 DEPLOYMENT_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 EMOTION_NAME = r"^[A-Za-z]{2,32}$"
 
 
+def parse_duration(text: str) -> timedelta:
+    """A Go-style duration (``90s``, ``1h30m``) above zero; raises ValueError that says how to write one."""
+    try:
+        found: timedelta = durationpy.from_str(text)
+    except durationpy.DurationError as error:
+        raise ValueError("write a duration such as 90s, 15m or 1h30m") from error
+    return _positive(found)
+
+
 def _duration(value: object) -> object:
-    """Accept Go-style durations (``90s``, ``1h30m``); anything else is left to pydantic."""
-    if isinstance(value, str):
-        try:
-            return durationpy.from_str(value)
-        except durationpy.DurationError as error:
-            raise ValueError("write a duration such as 90s, 15m or 1h30m") from error
-    return value
+    """Text is read here; anything else is left to pydantic."""
+    return parse_duration(value) if isinstance(value, str) else value
 
 
 def _positive(value: timedelta) -> timedelta:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from alembic import command
 from alembic.config import Config
@@ -81,6 +81,14 @@ class Store:
         self._open = False
         with mapped(), self._exclusive():
             self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        """Open it, for a block that closes it; raises as `open`."""
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _set_aside_if_corrupt(self) -> Path | None:
         if self._path is None:

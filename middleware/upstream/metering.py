@@ -60,8 +60,8 @@ def _tokens(messages: Messages) -> float:
     total = 0.0
     for message in messages:
         content = message["content"]
-        other = len(content.encode("utf-8", "replace")) - sum(1 for character in content if character < "\x80")
-        plain = len(content) if not other else sum(1 for character in content if character < "\x80")
+        plain = len(content.encode("ascii", "ignore"))
+        other = len(content.encode("utf-8", "replace")) - plain
         total += plain / _ASCII_PER_TOKEN + other / _OTHER_BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE
     return total
 

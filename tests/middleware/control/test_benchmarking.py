@@ -1,10 +1,10 @@
 """The schedule: when batches come, when they come more often, and what a stopped upstream leaves behind."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -27,28 +27,6 @@ HOUR = 3600.0
 Serve = Callable[[FakeUpstream], str]
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    now = 1_000_000 * HOUR
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path / 'eqwatch.db'}", clock=clock)
-    opened.open()
-    yield opened
-    opened.close()
-
-
 @pytest.fixture
 def plan(small_set: ItemSet) -> Plan:
     return Plan("default", small_set, make_protocol(small_set), "m", 10, 1, 5, 4 * 8766.0)
@@ -56,7 +34,7 @@ def plan(small_set: ItemSet) -> Plan:
 
 @asynccontextmanager
 async def benchmarking_of(
-    url: str, store: Store, plan: Plan, clock: Clock, *, tokens_per_day: int | None = None
+    url: str, store: Store, plan: Plan, clock: Any, *, tokens_per_day: int | None = None
 ) -> AsyncIterator[Benchmarking]:
     """One as the composition root makes it, on a loopback upstream."""
 
@@ -80,7 +58,7 @@ async def benchmarking_of(
         yield made
 
 
-async def quarters(made: Benchmarking, plan: Plan, clock: Clock, number: int) -> None:
+async def quarters(made: Benchmarking, plan: Plan, clock: Any, number: int) -> None:
     """So many quarters of an hour, with a look at the schedule in each."""
     for _ in range(number):
         clock.now += HOUR / 4
@@ -88,7 +66,7 @@ async def quarters(made: Benchmarking, plan: Plan, clock: Clock, number: int) ->
 
 
 def test_batches_come_by_the_interval_and_more_often_while_an_upgrade_is_judged(
-    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Clock
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Any
 ) -> None:
     """Four an hour instead of one until the verdict, then one again; what was declared is in the store at once."""
 
@@ -113,7 +91,7 @@ def test_batches_come_by_the_interval_and_more_often_while_an_upgrade_is_judged(
 
 
 def test_a_model_that_the_upstream_does_not_have_is_said_and_asked_again_later(
-    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Clock
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Any
 ) -> None:
     """Nothing is measured and no run is left open; once the model is there, the same batch is asked."""
 
@@ -129,7 +107,7 @@ def test_a_model_that_the_upstream_does_not_have_is_said_and_asked_again_later(
 
 
 def test_a_budget_that_is_spent_skips_the_batch_and_a_pause_stops_all(
-    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Clock
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Any
 ) -> None:
     """Skipped slots are not made up for, and commissioning keeps what it has."""
 

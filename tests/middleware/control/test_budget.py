@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,30 +28,7 @@ QUESTION = [{"role": "user", "content": "How does Ben feel about the bridge that
 Serve = Callable[[FakeUpstream], str]
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'eqwatch.db'}", clock=clock)
-    store.open()
-    yield store
-    store.close()
-
-
-def budget_of(store: Store, clock: Clock, **options: Any) -> Budget:
+def budget_of(store: Store, clock: Any, **options: Any) -> Budget:
     return Budget(store, switch=options.pop("switch", CallSwitch(store)), clock=clock, **options)
 
 
@@ -82,7 +59,7 @@ def paid(url: str) -> int:
 
 @pytest.mark.parametrize("window", ["day", "run"])
 def test_64_calls_at_once_never_overspend(
-    serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock, window: str
+    serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Any, window: str
 ) -> None:
     """Against a budget for a few calls just these are made; every token that was used is counted, none is lost."""
     fake.latency = 0.05
@@ -99,7 +76,7 @@ def test_64_calls_at_once_never_overspend(
     assert 2_000 - spent < spent / answered + 200
 
 
-def test_an_empty_budget_makes_no_call(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock) -> None:
+def test_an_empty_budget_makes_no_call(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Any) -> None:
     """A cap of 0 lets nothing out, and says which setting it was."""
     url = serve_fake(fake)
     assert ask_at_once(url, budget_of(store, clock, day=Caps(tokens=0)), 8) == ["budget"] * 8
@@ -112,7 +89,7 @@ def test_an_empty_budget_makes_no_call(serve_fake: Serve, fake: FakeUpstream, st
         asyncio.run(scenario())
 
 
-def test_money_is_held_like_tokens(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock) -> None:
+def test_money_is_held_like_tokens(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Any) -> None:
     """At 10 and 30 a million tokens, a cent buys so many calls and not one more."""
     metrics = Metrics(CollectorRegistry())
     prices = Prices(10.0, 30.0, "EUR")
@@ -178,7 +155,7 @@ def test_two_processes_share_one_budget(serve_fake: Serve, fake: FakeUpstream, t
 
 
 def test_what_failed_costs_nothing_and_what_is_unclear_costs_all(
-    serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock
+    serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Any
 ) -> None:
     """A refused connection and a 500 are free; an answer that broke off may have been paid, so it counts in full."""
     fake.faults = FaultPlan((parse_fault("500:first=2"), parse_fault("truncated:every=3")), seed=0)
@@ -192,7 +169,7 @@ def test_what_failed_costs_nothing_and_what_is_unclear_costs_all(
     assert store.budget_taken(DAY).tokens > 300
 
 
-def test_a_kill_counts_what_was_set_aside(store: Store, clock: Clock) -> None:
+def test_a_kill_counts_what_was_set_aside(store: Store, clock: Any) -> None:
     """Nothing is known of a call that was under way: its tokens stay spent, in the store, for the next process."""
 
     async def killed() -> None:
@@ -208,7 +185,7 @@ def test_a_kill_counts_what_was_set_aside(store: Store, clock: Clock) -> None:
         asyncio.run(next_process())
 
 
-def test_the_next_day_begins_anew(store: Store, clock: Clock) -> None:
+def test_the_next_day_begins_anew(store: Store, clock: Any) -> None:
     """Windows are UTC days; a call that began before midnight counts for the day on which it was allowed."""
 
     async def scenario() -> None:
@@ -228,7 +205,7 @@ def test_the_next_day_begins_anew(store: Store, clock: Clock) -> None:
     assert store.budget_taken("day:2026-03-02").tokens == 420
 
 
-def test_more_than_was_guessed_is_counted_and_learnt(store: Store, clock: Clock) -> None:
+def test_more_than_was_guessed_is_counted_and_learnt(store: Store, clock: Any) -> None:
     """A text that takes three times the guess is counted in full, and the next one is guessed three times as high."""
 
     async def scenario() -> None:
@@ -243,7 +220,7 @@ def test_more_than_was_guessed_is_counted_and_learnt(store: Store, clock: Clock)
     assert store.budget_taken(DAY).tokens == 900
 
 
-def test_without_the_store_nothing_is_asked(store: Store, clock: Clock) -> None:
+def test_without_the_store_nothing_is_asked(store: Store, clock: Any) -> None:
     """What was spent is unknown then; usage that could not be written is written later."""
 
     class Away(Store):
@@ -281,7 +258,7 @@ def test_without_the_store_nothing_is_asked(store: Store, clock: Clock) -> None:
     assert store.budget_taken(DAY).tokens == store.tokens_used("probe", NOW - 60) == 95
 
 
-def test_the_kill_switch_stops_the_next_call(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Clock) -> None:
+def test_the_kill_switch_stops_the_next_call(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Any) -> None:
     """By the API for every process that shares the store, over restarts; by the setting for good."""
     url = serve_fake(fake)
     switch = CallSwitch(store)

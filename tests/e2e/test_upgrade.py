@@ -49,6 +49,11 @@ def events_of(sidecar: Any) -> list[dict[str, Any]]:
     return [{"id": row[0], "kind": row[1], "at": row[2], "details": json.loads(row[3])} for row in rows]
 
 
+def pages_of(sidecar: Any) -> list[tuple[str, dict[str, Any]]]:
+    """What was told about regressions, in order."""
+    return [(e["kind"], e["details"]) for e in events_of(sidecar) if e["details"].get("kind") == "regression"]
+
+
 def state_of(sidecar: Any) -> str:
     verdicts = sidecar.json("/api/v1/verdicts")
     return str(verdicts[0]["state"]) if verdicts else ""
@@ -112,8 +117,9 @@ def test_a_silent_swap_opens_an_incident_that_a_rollback_closes(
 
     switch_models(upstream)
     eventually(lambda: state_of(sidecar) == "fine", seconds=120, what="the incidents are over")
-    events = events_of(sidecar)
-    pages = [(e["kind"], e["details"]) for e in events if e["details"].get("kind") == "regression"]
+    # The verdict is told from memory, a moment before the store has what led to it.
+    eventually(lambda: "incident_closed" in {kind for kind, _ in pages_of(sidecar)}, seconds=20, what="it is saved")
+    events, pages = events_of(sidecar), pages_of(sidecar)
     assert [kind for kind, _ in pages] == ["incident_opened", "incident_closed"]
     opened, closed = pages[0][1], pages[1][1]
     assert opened["points"] < -5

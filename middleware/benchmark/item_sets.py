@@ -17,11 +17,13 @@ from middleware.benchmark.catalogue import BUNDLED, OFFICIAL, STARTER, OfficialF
 from middleware.benchmark.fetch import stored_path
 from middleware.errors import ItemSetError
 from scorer.items import Item, ItemSet, parse_bundled, parse_official
+from scorer.variants import variant_of
 
 __all__ = ["Listing", "find_problems", "listing", "load", "pack_names"]
 
 _MAX_BYTES = 16 * 1024 * 1024
 _WORD = re.compile(r"\w+")
+_VARIANT = re.compile(r"(?P<of>.+)@variant-(?P<seed>[0-9]{1,9})")
 _STARTER_PACKS = ("companion", "marketing", "tutoring")
 _STARTER_ITEMS = 8
 
@@ -46,7 +48,12 @@ def pack_names() -> tuple[str, ...]:
 
 
 def load(name_or_path: str, data_dir: Path) -> ItemSet:
-    """The item set; raises ItemSetError that says what is wrong and how to get it."""
+    """The item set; raises ItemSetError that says what is wrong and how to get it.
+
+    ``NAME@variant-SEED`` is the variant of a set that this seed draws: other names, emotions in another order.
+    """
+    if variant := _VARIANT.fullmatch(name_or_path):
+        return _variant(load(variant["of"], data_dir), int(variant["seed"]))
     if name_or_path == BUNDLED:
         return _all_packs()
     if name_or_path == STARTER:
@@ -59,7 +66,10 @@ def load(name_or_path: str, data_dir: Path) -> ItemSet:
     if path.is_file():
         return _file(path)
     names = ", ".join([BUNDLED, STARTER, *pack_names(), *OFFICIAL])
-    raise ItemSetError(f"{name_or_path!r} is neither an item set nor a file: choose from {names}, or name a file")
+    raise ItemSetError(
+        f"{name_or_path!r} is neither an item set nor a file: choose from {names}, or name a file; "
+        "NAME@variant-7 is the variant of a set that seed 7 draws"
+    )
 
 
 def listing(data_dir: Path) -> list[Listing]:
@@ -103,6 +113,13 @@ def _item_problems(item: Item, item_set: ItemSet) -> list[str]:
         if any(not 0 <= value <= 10 for value in reference):
             problems.append(f"{label} has a value outside 0..10")
     return problems
+
+
+def _variant(item_set: ItemSet, seed: int) -> ItemSet:
+    try:
+        return variant_of(item_set, seed)
+    except ValueError as error:
+        raise ItemSetError(f"{item_set.name} has no variant: {error}") from None
 
 
 def _pack(name: str) -> ItemSet:

@@ -112,3 +112,21 @@ def test_problems_are_found(small_set: ItemSet) -> None:
     assert "item names: emotion 'Sorrow' is not in the prompt" in problems
     assert "item range: full-scale reference has 3 values for 4 emotions" in problems
     assert "item range: full-scale reference has a value outside 0..10" in problems
+
+
+@pytest.mark.parametrize("name", ["bundled", "starter", "tutoring", "companion"])
+def test_variants_have_names(tmp_path: Path, name: str) -> None:
+    """`NAME@variant-SEED` is a set of its own wherever a set is named: same ids, sound, another digest."""
+    original, found = load(name, tmp_path), load(f"{name}@variant-7", tmp_path)
+    assert found.name == f"{name}@variant-7"
+    assert [item.id for item in found.items] == [item.id for item in original.items]
+    assert find_problems(found) == []
+    assert found.sha256 != original.sha256
+    assert found == load(f"{name}@variant-7", tmp_path)
+    assert not {item.prompt for item in found.items} & {item.prompt for item in original.items}
+
+
+def test_variant_of_an_unknown_set(tmp_path: Path) -> None:
+    """A variant of a set that is not here is refused like the set."""
+    with pytest.raises(ItemSetError, match="eqbench-v9"):
+        load("eqbench-v9@variant-7", tmp_path)

@@ -1,6 +1,7 @@
 """The few exceptions that cross module borders. Each is mapped once, where foreign code is called."""
 
 __all__ = [
+    "AnchorMissing",
     "CallRefused",
     "ConfigurationError",
     "EqwatchError",
@@ -16,6 +17,10 @@ class EqwatchError(Exception):
 
 class ConfigurationError(EqwatchError):
     """A setting is wrong: the text names the field, the value and the fix."""
+
+
+class AnchorMissing(EqwatchError):
+    """The local anchor scorer is wanted and its extra or its weights are not installed; the text says how to."""
 
 
 class ItemSetError(EqwatchError):

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from middleware.admin.access import Access
 from middleware.admin.feed import EventFeed
 from middleware.metrics import Metrics
+from middleware.records.emotion_report import EmotionReport
 from middleware.records.standing import Standing
 from middleware.store import Store
 
@@ -56,6 +57,10 @@ def _nobody(_messages: list[dict[str, Any]]) -> str | None:
     return None
 
 
+def _unknown(_deployment: str) -> EmotionReport | None:
+    return None
+
+
 async def _nothing() -> None:
     return None
 
@@ -68,7 +73,8 @@ class AdminState:
     supervised workers. conversation_keys: what the store may call a conversation that the application calls so.
     calls_stopped_by: who stops all own calls, `settings` or `operator`; empty where nobody does.
     lookup: the id of the conversation that these chat messages belong to, or None. acknowledge: False for an unknown
-    alarm. refresh_relay: fetches the relay's numbers within a short limit of its own. clock: Unix seconds, UTC.
+    alarm. emotions: what is known of a deployment's users over time. refresh_relay: fetches the relay's numbers within
+    a short limit of its own. clock: Unix seconds, UTC.
     """
 
     store: Store
@@ -93,4 +99,5 @@ class AdminState:
     acknowledge: Callable[[int, bool], Awaitable[bool]] | None = None
     conversation_keys: Callable[[str], Sequence[str]] = lambda given: (given,)
     lookup: Callable[[list[dict[str, Any]]], str | None] = _nobody
+    emotions: Callable[[str], EmotionReport | None] = _unknown
     refresh_relay: Callable[[], Awaitable[None]] = _nothing

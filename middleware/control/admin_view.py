@@ -14,6 +14,7 @@ from middleware.control.plans import DEFAULT_DEPLOYMENT, missing_settings
 from middleware.control.probing import Probing
 from middleware.control.switch import CallSwitch
 from middleware.metrics import Metrics
+from middleware.records.emotion_report import EmotionReport
 from middleware.records.event import Event
 from middleware.records.standing import Standing
 from middleware.settings import Settings
@@ -38,6 +39,7 @@ def admin_state(
     link: RelayLink,
     benchmarking: Benchmarking | None,
     probing: Probing,
+    emotions: Callable[[str], EmotionReport | None],
     record: Callable[[Event], Awaitable[int]],
     switch: CallSwitch,
     workers: Callable[[], Mapping[str, str]],
@@ -89,6 +91,7 @@ def admin_state(
         acknowledge=acknowledge,
         conversation_keys=probing.conversation_keys,
         lookup=probing.lookup,
+        emotions=emotions,
         refresh_relay=lambda: link.refresh(_REFRESH_SECONDS),
     )
 

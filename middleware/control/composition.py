@@ -21,7 +21,9 @@ from middleware.control.admin_server import AdminServer
 from middleware.control.admin_view import admin_state
 from middleware.control.benchmarking import Benchmarking, Schedule
 from middleware.control.budget import Budget, caps_of, prices_of
+from middleware.control.emotions import Emotions, emotion_rules
 from middleware.control.exporting import BenchmarkExport
+from middleware.control.judges import Judges, make_judges
 from middleware.control.link import RelayClosedError, RelayLink
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.control.probing import Probing
@@ -80,13 +82,20 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
         link = RelayLink(relay, queue=queue, exchanges_per_second=settings.probe.exchanges_per_second)
         shared.registry.register(RelayCollector(lambda: link.snapshot))
         benchmarking = await _benchmarking(shared, stack)
-        probing = await _probing(shared, stack, queue)
+        judges = await asyncio.to_thread(
+            make_judges, settings, stack, shared.budget, verify=True if settings.judge.url else _trust(settings)
+        )
+        probing = await _probing(shared, stack, queue, judges)
+        emotions = _emotions(shared, judges, benchmarking)
+        probing.on_saved.append(emotions.take)
         workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
         workers.append(Worker("budget", shared.budget.run))
+        workers.append(Worker("emotions", emotions.run))
         if benchmarking is not None:
             await benchmarking.restore()
             workers.append(Worker("benchmark", benchmarking.run))
         limiters = [probing.limiter, *([benchmarking.limiter] if benchmarking is not None else [])]
+        limiters += [judges.limiter] if judges.limiter is not None else []
         yielding = Yielding(link, limiters, yield_from=settings.benchmark.yield_from_requests)
         workers.append(Worker("yielding", yielding.run))
 
@@ -105,6 +114,7 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
             link=link,
             benchmarking=benchmarking,
             probing=probing,
+            emotions=emotions.report,
             record=shared.record,
             switch=shared.switch,
             workers=lambda: supervised[0].states,
@@ -203,7 +213,28 @@ async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking |
     )
 
 
-async def _probing(shared: Shared, stack: AsyncExitStack, queue: asyncio.Queue[Exchange]) -> Probing:
+def _emotions(shared: Shared, judges: Judges, benchmarking: Benchmarking | None) -> Emotions:
+    def model_points(deployment: str) -> float | None:
+        standings = benchmarking.standings if benchmarking is not None else []
+        own = [s for s in standings if s.deployment == deployment] or [
+            s for s in standings if s.deployment == "default"
+        ]
+        return own[0].score_points if own else None
+
+    settings = shared.settings
+    versions = {d.name: {judge.name: judge.version for judge in judges.of(d)} for d in settings.deployments}
+    return Emotions(
+        emotion_rules(settings, versions),
+        store=shared.store,
+        metrics=shared.metrics,
+        record=shared.record,
+        clock=shared.clock,
+        interval_seconds=settings.emotions.update_interval.total_seconds(),
+        model_points=model_points,
+    )
+
+
+async def _probing(shared: Shared, stack: AsyncExitStack, queue: asyncio.Queue[Exchange], judges: Judges) -> Probing:
     probe = shared.settings.probe
     return Probing(
         shared.settings,
@@ -217,6 +248,7 @@ async def _probing(shared: Shared, stack: AsyncExitStack, queue: asyncio.Queue[E
         budget=shared.budget,
         salt=await asyncio.to_thread(conversation_salt, shared.settings),
         clock=shared.clock,
+        judges=judges,
     )
 
 

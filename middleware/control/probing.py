@@ -1,16 +1,19 @@
-"""Probing as a worker: the pipeline and its judge, made from the settings."""
+"""Probing as a worker: the pipeline, the model under test and the judges of the answer key, made from the settings."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
 from middleware.control.budget import Budget
+from middleware.control.judges import Judges
 from middleware.metrics import Metrics
+from middleware.probe.answer_key import AnswerKey
+from middleware.probe.judging import ANCHOR, REFERENCE, Judge
 from middleware.probe.pipeline import Pipeline
 from middleware.probe.worker import ProbeConfig, ProbeRule, ProbeWorker
-from middleware.records.conversation import ProbeResult
+from middleware.records.conversation import ProbeResult, Turn
 from middleware.records.exchange import Exchange
 from middleware.settings import Settings
 from middleware.store import Store
@@ -18,13 +21,14 @@ from middleware.store.spool import Spool
 from middleware.traffic.conversation import ConversationTracker
 from middleware.traffic.hashing import conversation_keys
 from middleware.traffic.intake import Intake, IntakeRule
+from middleware.traffic.sampling import chosen
 from middleware.upstream import UpstreamClient
 
 __all__ = ["Probing"]
 
 
 class Probing:
-    """Owns the tracker of conversations."""
+    """Owns the tracker of conversations. on_saved: called with each result that is saved; must not block."""
 
     def __init__(
         self,
@@ -38,18 +42,25 @@ class Probing:
         budget: Budget,
         salt: bytes,
         clock: Callable[[], float],
+        judges: Judges = Judges(),  # noqa: B008 - frozen
     ) -> None:
         self._salt = salt
         self._tracker = ConversationTracker(salt)
+        self.on_saved: list[Callable[[ProbeResult], object]] = []
 
         def save(result: ProbeResult) -> None:
             spool.put(partial(store.save_probe, result))
+            for tell in self.on_saved:
+                tell(result)
 
         probe = settings.probe
         self.limiter = Limiter(ConcurrencyRule(probe.concurrency))
         worker = ProbeWorker(
             client,
-            {d.name: ProbeRule(d.emotions, d.model or "") for d in settings.deployments},
+            {
+                d.name: ProbeRule(d.emotions, d.model or "", judges.anchor if d.anchor_only else None)
+                for d in settings.deployments
+            },
             config=ProbeConfig(
                 answer_format=probe.answer_format,
                 max_tokens=probe.max_tokens,
@@ -60,7 +71,21 @@ class Probing:
             budget=budget,
             metrics=metrics,
             clock=clock,
+            retest=self._retested(settings),
         )
+        self._keys = [
+            AnswerKey(
+                judge,
+                emotions,
+                save=save,
+                metrics=metrics,
+                retest=self._retested(settings),
+                clock=clock,
+                concurrency=settings.judge.concurrency if judge.name == REFERENCE else 1,
+                waiting=probe.queue,
+            )
+            for judge, emotions in _answer_keys(settings, judges)
+        ]
         # Without an operator key nothing is asked: a client's key is never used for a call of the sidecar's own.
         asked = probe.enabled and settings.upstream.api_key is not None
         self._pipeline = Pipeline(
@@ -70,11 +95,24 @@ class Probing:
             metrics=metrics,
             concurrency=probe.concurrency,
             waiting=probe.queue,
+            also=self._rate,
         )
 
     async def run(self) -> None:
         """Probe until cancelled."""
-        await self._pipeline.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pipeline.run())
+            for key in self._keys:
+                group.create_task(key.run())
+
+    def _rate(self, turn: Turn) -> None:
+        for key in self._keys:
+            key.offer(turn)
+
+    def _retested(self, settings: Settings) -> Callable[[str, int], bool]:
+        """Chosen by hash, of turns instead of conversations."""
+        share = settings.emotions.retest_share
+        return lambda conversation, turn: chosen(f"retest:{conversation}:{turn}", share, self._salt)
 
     def conversation_keys(self, given: str) -> Sequence[str]:
         """What the store may call a conversation: the salted id of a header's value, or an id from `lookup`."""
@@ -86,6 +124,18 @@ class Probing:
 
 
 def _rules(settings: Settings, *, asked: bool) -> list[IntakeRule]:
+    enabled = settings.probe.enabled
     return [
-        IntakeRule(d.name, d.sample_rate if d.sampled and asked else 0.0, d.match.models) for d in settings.deployments
+        IntakeRule(
+            d.name, d.sample_rate if d.sampled and (asked or (enabled and d.anchor_only)) else 0.0, d.match.models
+        )
+        for d in settings.deployments
     ]
+
+
+def _answer_keys(settings: Settings, judges: Judges) -> Iterator[tuple[Judge, dict[str, tuple[str, ...]]]]:
+    """Each judge with the emotions of the deployments that it rates."""
+    for name in (REFERENCE, ANCHOR):
+        rated = [(d, judge) for d in settings.deployments if d.sampled for judge in judges.of(d) if judge.name == name]
+        if rated:
+            yield rated[0][1], {deployment.name: deployment.emotions for deployment, _ in rated}

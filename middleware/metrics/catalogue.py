@@ -49,7 +49,8 @@ LABELS = {
     "type": "closed set, see the help text",
     "verdict": "`pass`, `regressed` or `undecided`",
     "version": "version of eqwatch",
-    "window": "length of the window, such as `day`",
+    "reference": "`reference` (the pinned model) or `anchor`",
+    "window": "length of the window, such as `day`, or `reference` and `current`",
     "worker": "name of a supervised worker",
 }
 
@@ -304,7 +305,8 @@ _PROBES: tuple[Family, ...] = (
         "counter",
         "probes",
         "Turns by outcome of their probes: scored (all), unparseable, refused, truncated, api_error, timeout; "
-        "or why they were not probed: undecodable, not_configured, not_sampled, queue_full, budget, paused, error.",
+        "or why they were not probed: undecodable, not_configured, opted_out, not_sampled, conversation_cap, "
+        "hourly_cap, queue_full, budget, paused, error.",
         "1",
         ("deployment", "outcome"),
     ),
@@ -316,6 +318,137 @@ _PROBES: tuple[Family, ...] = (
         "1",
         ("deployment", "emotion"),
         buckets=_INTENSITY_BUCKETS,
+    ),
+    *(
+        Family(name, "histogram", "probes", about, "points", labels, buckets=_LOSS_BUCKETS)
+        for name, about, labels in (
+            (
+                "probe_agreement_loss_points",
+                "EQ-Bench loss between the model's perception and the answer key: quality only if that is better.",
+                ("deployment", "reference"),
+            ),
+            (
+                "probe_retest_loss_points",
+                "EQ-Bench loss between two perceptions of one turn by the same model: the noise floor.",
+                ("deployment",),
+            ),
+            (
+                "anticipation_loss_points",
+                "EQ-Bench loss between what the model predicted for the next turn and what the user then expressed.",
+                ("deployment",),
+            ),
+        )
+    ),
+    Family(
+        "judge_ratings_total",
+        "counter",
+        "probes",
+        "Turns by outcome of the answer key's rating: scored, unparseable, refused, truncated, api_error, timeout, "
+        "queue_full, budget, paused, error.",
+        "1",
+        ("deployment", "reference", "outcome"),
+    ),
+    Family(
+        "anticipation_censored_total",
+        "counter",
+        "probes",
+        "Predictions whose next turn did not come within the configured time. Modelled, never dropped silently.",
+        "1",
+        ("deployment",),
+    ),
+    Family(
+        "anticipation_turns",
+        "gauge",
+        "probes",
+        "Predictions with an answer in the current window: the n of the skill.",
+        "1",
+        ("deployment",),
+    ),
+    *(
+        Family(f"anticipation_skill_ratio{suffix}", "gauge", "probes", about, "1", ("deployment", "emotion"))
+        for suffix, about in (
+            (
+                "",
+                "Share of the loss in foreseeing the next turn that the model's prediction removes, at most 1.",
+            ),
+            ("_lower", "Lower bound of the 95 % interval of the skill."),
+            ("_upper", "Upper bound of the 95 % interval of the skill."),
+        )
+    ),
+    Family(
+        "anticipation_lost_active",
+        "gauge",
+        "probes",
+        "1 where the skill's upper bound is under the lower bound of its own reference window, each of 300 turns or "
+        "more, else 0.",
+        "1",
+        ("deployment", "emotion"),
+    ),
+    Family(
+        "judge_retest_ratio",
+        "gauge",
+        "probes",
+        "Share of the variance of the answer key's ratings that it gives again when it rates a turn twice: the ceiling "
+        "of every comparison with it.",
+        "1",
+        ("deployment", "reference"),
+    ),
+    Family(
+        "relief_intensity_change",
+        "gauge",
+        "probes",
+        "Mean change of an emotion's intensity in the turn after the reply, less the change expected from where it "
+        "stood. An association, not an effect; negative is a fall.",
+        "1",
+        ("deployment", "emotion"),
+    ),
+    Family(
+        "drift_wasserstein_distance",
+        "gauge",
+        "probes",
+        "Distance between reference and current window of what the model perceives, in intensity points.",
+        "1",
+        ("deployment", "emotion"),
+    ),
+    Family(
+        "drift_evidence_ratio",
+        "gauge",
+        "probes",
+        "Evidence that what the model perceives drifted, over its limit: 1 or more rejects, however often one looks.",
+        "1",
+        ("deployment", "emotion"),
+    ),
+    Family(
+        "drift_expressed_wasserstein_distance",
+        "gauge",
+        "probes",
+        "The same distance of what users expressed, as the answer key rates it: whether the users changed.",
+        "1",
+        ("deployment", "emotion", "reference"),
+    ),
+    Family(
+        "drift_expressed_evidence_ratio",
+        "gauge",
+        "probes",
+        "The same evidence for what users expressed, as the answer key rates it.",
+        "1",
+        ("deployment", "emotion", "reference"),
+    ),
+    Family(
+        "drift_active",
+        "gauge",
+        "probes",
+        "1 while what the model perceives has drifted: evidence, distance and number of conversations suffice; else 0.",
+        "1",
+        ("deployment", "emotion"),
+    ),
+    Family(
+        "drift_window_conversations",
+        "gauge",
+        "probes",
+        "Conversations in the window of what the model perceives; window: reference, current.",
+        "1",
+        ("deployment", "window"),
     ),
     Family(
         "injection_flags_total",

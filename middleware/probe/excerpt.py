@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from middleware.records.conversation import Message
 
-__all__ = ["Excerpt", "excerpt"]
+__all__ = ["Excerpt", "excerpt", "up_to_user"]
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
@@ -40,6 +40,12 @@ def excerpt(messages: Sequence[Message], *, characters: int, clean: Callable[[st
         left -= size
     said = "\n".join(message.text for message in shown if message.role == "user")
     return Excerpt("\n".join(map(_lines, shown)), len(spoken) - len(shown), said)
+
+
+def up_to_user(messages: Sequence[Message]) -> list[Message]:
+    """Up to the user's last message: what the assistant and tools did since is no part of what the user feels then."""
+    last = max((number for number, message in enumerate(messages) if message.role == "user"), default=-1)
+    return list(messages[: last + 1])
 
 
 def _turns(spoken: Sequence[Message]) -> list[list[Message]]:

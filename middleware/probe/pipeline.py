@@ -20,6 +20,7 @@ class Pipeline:
 
     intake: decodes, recognises and samples (traffic.intake.Intake.take). probe: ProbeWorker.probe. concurrency: probes
     that are under way at once, at most; waiting: turns that may wait for one, more are counted as ``queue_full``.
+    also: is shown each chosen turn before it is probed, without waiting: the answer key.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class Pipeline:
         metrics: Metrics,
         concurrency: int = 2,
         waiting: int = 256,
+        also: Callable[[Turn], object] = lambda _: None,
     ) -> None:
         self._exchanges = exchanges
         self._intake = intake
         self._probe = probe
         self._metrics = metrics
         self._concurrency = concurrency
+        self._also = also
         self._turns: asyncio.Queue[Turn] = asyncio.Queue(waiting)
 
     async def run(self) -> None:
@@ -69,6 +72,7 @@ class Pipeline:
         if isinstance(taken, Skipped):
             self._skip(taken)
             return
+        self._also(taken)
         try:
             self._turns.put_nowait(taken)
         except asyncio.QueueFull:

@@ -1,45 +1,25 @@
-"""Probes one turn: asks the judge, classifies what came back, hands the scores on. Failures are outcomes."""
+"""Probes one turn: asks the model under test (or the local anchor), hands the scores on. Failures are outcomes."""
 
 import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from middleware.errors import CallRefused, StoreUnavailable, UpstreamError
+from middleware.errors import CallRefused, StoreUnavailable
 from middleware.metrics import Metrics
-from middleware.probe.excerpt import Excerpt, excerpt
+from middleware.probe.excerpt import Excerpt, excerpt, up_to_user
 from middleware.probe.injection import steers
-from middleware.probe.prompts import AnswerFormat, question
+from middleware.probe.judging import Asker, Asking, Judge, Limiter, Rating
+from middleware.probe.prompts import Asked
 from middleware.probe.redaction import redacted
 from middleware.records.conversation import ProbeKind, ProbeResult, Skipped, Turn
-from middleware.upstream import Completion, UpstreamClient
-from scorer.answers import Unparseable, outcome_for
-from scorer.parsing import parse
-from scorer.prompts import answer_schema
+from middleware.upstream import UpstreamClient
 
-__all__ = ["Budget", "Limiter", "ProbeConfig", "ProbeRule", "ProbeWorker"]
-
-_FIRST_WAIT_SECONDS = 1.0
-_LONGEST_WAIT_SECONDS = 300.0
-_SLOW_DOWN = ("rate_limited", "server_error", "timeout")
+__all__ = ["Budget", "ProbeConfig", "ProbeRule", "ProbeWorker"]
 
 _Ticket = TypeVar("_Ticket")
-
-
-class Limiter(Protocol[_Ticket]):
-    """Who may call now; benchmark.limiter.Limiter is one, which the composition root shares or makes."""
-
-    def turn(self) -> AbstractAsyncContextManager[_Ticket]:
-        """Wait for a turn and hold it for the block."""
-
-    def succeeded(self, ticket: _Ticket, latency_seconds: float) -> None:
-        """The call of this turn was answered."""
-
-    def overloaded(self, ticket: _Ticket, *, wait_seconds: float) -> None:
-        """The upstream asked to slow down, or broke: nobody begins for so long, then fewer at once."""
 
 
 class Budget(Protocol):
@@ -51,37 +31,28 @@ class Budget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProbeRule:
-    """What is asked about turns of a deployment. model: who is asked; empty: the model that gave the reply."""
+    """What is asked about turns of a deployment. model: who is asked; empty: the model that gave the reply.
+
+    local: rates the user instead of a model, at once and without any call; nothing is predicted then.
+    """
 
     emotions: tuple[str, ...]
     model: str = ""
+    local: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeConfig:
-    """How every probe is asked. context_characters: about the longest conversation that is shown."""
+class ProbeConfig(Asking):
+    """How every probe is asked."""
 
-    kinds: tuple[ProbeKind, ...] = ("perception", "anticipation")
-    answer_format: AnswerFormat = "json_schema"
-    temperature: float = 0.01
-    max_tokens: int = 120
-    context_characters: int = 12_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A call's outcome without what the turn already tells."""
-
-    outcome: Literal["scored", "unparseable", "refused", "truncated", "api_error", "timeout"]
-    emotions: dict[str, float]
-    reason: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    latency_seconds: float = 0.0
+    kinds: tuple[Asked, ...] = ("perception", "anticipation")
 
 
 class ProbeWorker(Generic[_Ticket]):
-    """Asks one upstream about turns. save: keeps a result, without blocking. clock: Unix seconds, UTC."""
+    """Asks one upstream about turns. save: keeps a result, without blocking. clock: Unix seconds, UTC.
+
+    retest: whether a turn (conversation, index) is rated twice, to learn how well the model agrees with itself.
+    """
 
     def __init__(
         self,
@@ -95,25 +66,28 @@ class ProbeWorker(Generic[_Ticket]):
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         nonce: Callable[[], str] = lambda: secrets.token_hex(8),
+        retest: Callable[[str, int], bool] = lambda *_: False,
     ) -> None:
-        self._client = client
+        self._asker = Asker(client, config=config, limiter=limiter, nonce=nonce)
         self._rules = rules
         self._config = config
         self._save = save
-        self._limiter = limiter
         self._budget = budget
         self._metrics = metrics
         self._clock = clock
-        self._nonce = nonce
-        self._failures = 0
+        self._retest = retest
 
     async def probe(self, turn: Turn) -> list[ProbeResult] | Skipped:
         """One result for each kind of probe, saved as it comes; counted once, as scored only if all are."""
-        kinds = [k for k in self._config.kinds if k == "perception" or turn.transcript.reply is not None]
+        rule = self._rules[turn.deployment]
+        if rule.local is not None:
+            results = [await self._locally(turn, rule, rule.local)]
+            self._count(turn, rule, results)
+            return results
+        kinds = self._kinds(turn)
         if not await self._allowed(len(kinds)):
             return Skipped(turn.deployment, "budget")
-        rule = self._rules[turn.deployment]
-        results: list[ProbeResult] = []
+        results = []
         for kind in kinds:
             try:
                 result = await self._one(turn, kind, rule)
@@ -123,26 +97,43 @@ class ProbeWorker(Generic[_Ticket]):
             results.append(result)
             if result.outcome in ("api_error", "timeout"):
                 break  # no second call to an upstream that has just failed
-        self._count(turn, rule, results)
+        self._count(turn, rule, [result for result in results if result.kind != "retest"])
         return results
 
+    def _kinds(self, turn: Turn) -> list[ProbeKind]:
+        kinds: list[ProbeKind] = [
+            kind for kind in self._config.kinds if kind == "perception" or turn.transcript.reply is not None
+        ]
+        if self._retest(turn.conversation, turn.index):
+            kinds.append("retest")
+        return kinds
+
     async def _one(self, turn: Turn, kind: ProbeKind, rule: ProbeRule) -> ProbeResult:
+        asked: Asked = "anticipation" if kind == "anticipation" else "perception"
         model = rule.model or turn.transcript.model
         shown = await asyncio.to_thread(self._shown, turn, kind, rule.emotions)
-        messages = question(kind, shown, rule.emotions, nonce=self._nonce(), answer_format=self._config.answer_format)
-        answer = await self._ask(messages, model, rule.emotions)
+        return self._result(turn, kind, await self._asker.ask(asked, shown, model, rule.emotions), model)
+
+    async def _locally(self, turn: Turn, rule: ProbeRule, judge: Judge) -> ProbeResult:
+        rating = await judge.rate(turn.transcript.messages, rule.emotions)
+        result = self._result(turn, "perception", rating, judge.name, judge.version)
+        self._save(result)
+        return result
+
+    def _result(self, turn: Turn, kind: ProbeKind, rating: Rating, judge: str, version: str = "") -> ProbeResult:
         return ProbeResult(
             deployment=turn.deployment,
             conversation=turn.conversation,
             turn=turn.index,
             kind=kind,
-            outcome=answer.outcome,
-            emotions=answer.emotions,
-            reason=answer.reason,
-            judge=model,
-            prompt_tokens=answer.prompt_tokens,
-            completion_tokens=answer.completion_tokens,
-            latency_seconds=answer.latency_seconds,
+            outcome=rating.outcome,
+            emotions=rating.emotions,
+            reason=rating.reason,
+            judge=judge,
+            judge_version=version,
+            prompt_tokens=rating.prompt_tokens,
+            completion_tokens=rating.completion_tokens,
+            latency_seconds=rating.latency_seconds,
             at=self._clock(),
             turn_ended_at=turn.at,
         )
@@ -153,35 +144,11 @@ class ProbeWorker(Generic[_Ticket]):
         if kind == "anticipation" and turn.transcript.reply is not None:
             messages.append(turn.transcript.reply)
         else:
-            # The user's feeling now: what the assistant and tools did since is not part of it.
-            last = max((n for n, message in enumerate(messages) if message.role == "user"), default=-1)
-            messages = messages[: last + 1]
+            messages = up_to_user(messages)
         shown = excerpt(messages, characters=self._config.context_characters, clean=redacted)
         if kind == "perception" and steers(shown.user_text, emotions):
             self._metrics.injection_flags_total.labels(deployment=turn.deployment).inc()
         return shown
-
-    async def _ask(self, messages: list[dict[str, str]], model: str, emotions: tuple[str, ...]) -> _Answer:
-        schema = answer_schema(emotions) if self._config.answer_format == "json_schema" else None
-        async with self._limiter.turn() as ticket:
-            started = time.perf_counter()
-            try:
-                completion = await self._client.complete(
-                    messages,
-                    model=model,
-                    temperature=self._config.temperature,
-                    max_tokens=self._config.max_tokens,
-                    schema=schema,
-                )
-            except CallRefused:
-                raise
-            except UpstreamError as error:
-                self._slow_down(ticket, error)
-                outcome: Literal["timeout", "api_error"] = "timeout" if error.reason == "timeout" else "api_error"
-                return _Answer(outcome, {}, error.reason, latency_seconds=time.perf_counter() - started)
-            self._failures = 0
-            self._limiter.succeeded(ticket, completion.latency_seconds)
-        return _read(completion, emotions)
 
     async def _allowed(self, calls: int) -> bool:
         try:
@@ -189,14 +156,6 @@ class ProbeWorker(Generic[_Ticket]):
         except StoreUnavailable as error:
             self._metrics.store_errors_total.labels(reason=error.reason).inc()
             return False  # what was spent is unknown: spend nothing
-
-    def _slow_down(self, ticket: _Ticket, error: UpstreamError) -> None:
-        if error.reason not in _SLOW_DOWN:
-            return
-        doubling = _FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, 16)
-        self._failures += 1
-        wait = max(error.retry_after_seconds or 0.0, 0.0 if error.reason == "timeout" else doubling)
-        self._limiter.overloaded(ticket, wait_seconds=min(wait, _LONGEST_WAIT_SECONDS))
 
     def _count(self, turn: Turn, rule: ProbeRule, results: list[ProbeResult]) -> None:
         outcome = next((result.outcome for result in results if result.outcome != "scored"), "scored")
@@ -207,11 +166,3 @@ class ProbeWorker(Generic[_Ticket]):
                     if emotion in result.emotions:
                         intensity = self._metrics.probe_intensity.labels(deployment=turn.deployment, emotion=emotion)
                         intensity.observe(result.emotions[emotion])
-
-
-def _read(completion: Completion, emotions: tuple[str, ...]) -> _Answer:
-    tokens = completion.prompt_tokens or 0, completion.completion_tokens or 0
-    found = parse(completion.text, emotions, profile="tolerant", finish_reason=completion.finish_reason)
-    if isinstance(found, Unparseable):
-        return _Answer(outcome_for(found.reason), {}, found.reason, *tokens, completion.latency_seconds)
-    return _Answer("scored", found.first, "", *tokens, completion.latency_seconds)

@@ -5,10 +5,21 @@ from typing import Literal
 
 __all__ = ["Message", "ProbeKind", "ProbeOutcome", "ProbeResult", "SkipReason", "Skipped", "Transcript", "Turn"]
 
-ProbeKind = Literal["perception", "anticipation"]
+ProbeKind = Literal["perception", "anticipation", "expressed", "retest"]
 ProbeOutcome = Literal["scored", "unparseable", "refused", "truncated", "api_error", "timeout"]
 
-SkipReason = Literal["undecodable", "not_configured", "not_sampled", "queue_full", "budget", "paused", "error"]
+SkipReason = Literal[
+    "undecodable",
+    "not_configured",
+    "opted_out",
+    "not_sampled",
+    "conversation_cap",
+    "hourly_cap",
+    "queue_full",
+    "budget",
+    "paused",
+    "error",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,13 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a judge said of a turn. emotions: name -> intensity 0..10, empty unless scored. No text is in here."""
+    """What a judge said of a turn. emotions: name -> intensity 0..10, empty unless scored. No text is in here.
+
+    kind: ``perception`` and ``anticipation`` are the model's own; ``expressed`` is the answer key: what the user showed
+    in this turn, rated by ``reference`` or ``anchor`` and never by the model under test; ``retest`` is a second
+    ``perception`` or ``expressed`` of the same judge, its noise floor. judge: the model that was asked, ``reference``
+    or ``anchor``; judge_version: of the latter two, the pinned model or the version of the anchor.
+    """
 
     deployment: str
     conversation: str
@@ -72,6 +89,7 @@ class ProbeResult:
     emotions: dict[str, float] = field(default_factory=dict)
     reason: str = ""
     judge: str = ""
+    judge_version: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     latency_seconds: float = 0.0

@@ -8,7 +8,8 @@ __all__ = ["Event"]
 @dataclass(frozen=True, slots=True)
 class Event:
     """kind: closed set (``upgrade_declared``, ``upgrade_noticed``, ``incident_opened``, ``incident_closed``,
-    ``benchmark_paused``, ``benchmark_resumed``, ``baseline_accepted``). at: Unix seconds, UTC. No conversation text.
+    ``benchmark_paused``, ``benchmark_resumed``, ``baseline_accepted``, ``emotion_drift``). at: Unix seconds, UTC. No
+    conversation text.
     """
 
     kind: str

@@ -33,6 +33,7 @@ __all__ = [
     "BudgetSettings",
     "DeploymentSettings",
     "DetectionSettings",
+    "EmotionSettings",
     "JudgeSettings",
     "LogSettings",
     "MatchSettings",
@@ -227,11 +228,54 @@ class ProbeSettings(Section):
 
 
 class JudgeSettings(Section):
-    """A pinned reference model that checks the probes."""
+    """The pinned reference model: it rates what users expressed, as the answer key of the probes."""
 
-    url: str | None = Field(None, description="Base URL of the judge. Read and checked, but no probe asks it yet.")
-    model: str | None = Field(None, description="Model name of the judge.")
-    api_key: SecretStr | None = Field(None, description="Key of the judge (EQWATCH_JUDGE_API_KEY).")
+    url: str | None = Field(None, description="Base URL of the reference model's API; default: that of the upstream.")
+    model: str | None = Field(None, description="Name of the reference model, pinned. Never the model under test.")
+    api_key: SecretStr | None = Field(
+        None, description="Key of the judge (EQWATCH_JUDGE_API_KEY); default at the upstream's own URL: the operator's."
+    )
+    dialect: Literal["openai_chat", "openai_responses", "anthropic_messages"] = Field(
+        "openai_chat", description="What the reference model's API speaks."
+    )
+    answer_format: Literal["text", "json_schema"] = Field("json_schema", description="How it must answer.")
+    max_tokens: int = Field(120, ge=8, description="Completion allowance of a rating.")
+    concurrency: int = Field(2, ge=1, le=64, description="Most ratings under way at once.")
+    timeout_seconds: float = Field(60, gt=0, description="Time limit of one rating.")
+    benchmark_points: float | None = Field(
+        None,
+        le=100,
+        description="EQ-Bench score of the reference model, from `eqwatch run`; agreement with it reads "
+        "as quality only where this is above the score of the model under test.",
+    )
+
+
+class EmotionSettings(Section):
+    """What predictions are held against, and the windows of the emotions over time."""
+
+    censored_after: Duration = Field(
+        timedelta(minutes=30), description="A turn without a next one within this time counts as censored."
+    )
+    retest_share: float = Field(0.05, ge=0, le=1, description="Share of turns that are rated twice, 0..1.")
+    update_interval: Duration = Field(timedelta(minutes=1), description="Time between two looks at the windows.")
+    reference_conversations: int = Field(
+        300, ge=10, le=5000, description="Conversations of the reference window, frozen once it is full."
+    )
+    window_conversations: int = Field(300, ge=10, le=5000, description="Newest conversations of the current window.")
+    least_conversations: int = Field(200, ge=5, description="Conversations in the current window before drift is said.")
+    drift_floor: float = Field(0.5, ge=0, le=10, description="Least distance, in intensity points, that is a drift.")
+    false_alarm_probability: float = Field(
+        0.05, gt=0, lt=1, description="Of ever calling a drift where there is none, over all emotions of a deployment."
+    )
+
+    @model_validator(mode="after")
+    def _window_holds_enough(self) -> EmotionSettings:
+        if self.least_conversations > self.window_conversations:
+            raise ValueError(
+                f"least_conversations {self.least_conversations} is above window_conversations "
+                f"{self.window_conversations}: set it to at most that"
+            )
+        return self
 
 
 class BudgetSettings(Section):
@@ -294,6 +338,15 @@ class DeploymentSettings(Section):
         (), max_length=10, description="Up to ten emotions; default by kind."
     )
     sample_rate: float = Field(0.1, ge=0, le=1, description="Share of conversations that are probed, 0..1.")
+    judges: tuple[Literal["reference", "anchor"], ...] = Field(
+        (),
+        max_length=2,
+        description="Who rates what users expressed, the answer key first; default: all of reference and anchor that "
+        "are there.",
+    )
+    anchor_only: bool = Field(
+        False, description="The local anchor estimates emotions at once; no model is called, and nothing is predicted."
+    )
     benchmark: bool = Field(False, description="Benchmark this deployment's own model on its own; needs model.")
     items: tuple[str, ...] = Field((), description="Item sets of its benchmark; default: those of [benchmark].")
     match: MatchSettings = Field(default_factory=MatchSettings, description="How requests are recognised.")
@@ -350,6 +403,7 @@ class Settings(BaseSettings):
     detection: DetectionSettings = Field(default_factory=DetectionSettings)
     probe: ProbeSettings = Field(default_factory=ProbeSettings)
     judge: JudgeSettings = Field(default_factory=JudgeSettings)
+    emotions: EmotionSettings = Field(default_factory=EmotionSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -363,6 +417,24 @@ class Settings(BaseSettings):
         if repeated:
             raise ValueError(f"deployment name {repeated[0]!r} is used twice: give each deployment its own name")
         return value
+
+    @model_validator(mode="after")
+    def _judge_is_another(self) -> Settings:
+        """Whoever is measured can't be what it is measured against."""
+        judge = self.judge
+        if any("reference" in d.judges for d in self.deployments) and not judge.model:
+            raise ValueError('judges names "reference" and no reference model is set: set [judge] model, or remove it')
+        if not judge.model or (judge.url or self.upstream.url or "").rstrip("/") != (self.upstream.url or "").rstrip(
+            "/"
+        ):
+            return self
+        for deployment in self.deployments:
+            if judge.model in {deployment.model, *(() if deployment.model else deployment.match.models)}:
+                raise ValueError(
+                    f"judge.model {judge.model!r} is the model under test of deployment {deployment.name!r}: a model "
+                    "can't check itself; set another [judge] model, or another url"
+                )
+        return self
 
     @property
     def store_url(self) -> str:

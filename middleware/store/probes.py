@@ -17,6 +17,7 @@ def save_probe(connection: Connection, result: ProbeResult) -> bool:
     """Write the result; False if this judge's score of this turn is there already, which stays."""
     values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     values["judge"] = storable(result.judge)
+    values["judge_version"] = storable(result.judge_version)
     statement = insert_into(connection, probes).values(values)
     written = connection.execute(
         statement.on_conflict_do_update(

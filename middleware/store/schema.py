@@ -106,6 +106,7 @@ probes = Table(
     Column("turn", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("judge", Text, nullable=False),
+    Column("judge_version", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("emotions", JSON, nullable=False),

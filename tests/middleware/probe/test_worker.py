@@ -12,6 +12,7 @@ import pytest
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
 from middleware.errors import CallRefused, StoreUnavailable
 from middleware.metrics import Metrics
+from middleware.probe.judging import Rating
 from middleware.probe.worker import ProbeConfig, ProbeRule, ProbeWorker
 from middleware.records.conversation import ProbeResult, Skipped
 from middleware.upstream import UpstreamClient
@@ -232,7 +233,7 @@ def test_waits_grow_while_the_upstream_stays_broken_and_shrink_when_it_is_back(
     replies = iter([(503, {}, "{}")] * 3 + [kit.completion(json.dumps(SCORES)), (503, {}, "{}")])
     judge.answer = lambda _: next(replies)
     work = bench(concurrency=1)
-    work.worker._limiter = Recorded(ConcurrencyRule(1))
+    work.worker._asker._limiter = Recorded(ConcurrencyRule(1))
     work.probe(*(kit.turn(number=n) for n in range(1, 6)))
     assert waits == [1.0, 2.0, 4.0, 1.0]
 
@@ -282,7 +283,7 @@ def test_a_call_that_the_meter_refuses_is_a_skipped_turn(
             raise CallRefused(reason, "no")
 
     work = bench()
-    work.worker._client = work.worker._client.metered(Refusing())
+    work.worker._asker._client = work.worker._asker._client.metered(Refusing())
     assert work.probe(kit.turn()) == [Skipped("tutor", reason)]
     assert judge.requests == []
     assert work.saved == []
@@ -298,3 +299,42 @@ def test_score_shaped_user_text_is_flagged_once_a_turn(
     flags = metrics.injection_flags_total.labels(deployment="tutor")._value.get()
     assert flags == 1
     assert [result.outcome for result in work.saved] == ["scored"] * 4
+
+
+def test_a_chosen_turn_is_perceived_twice(judge: Any, kit: Any, bench: Callable[..., Bench]) -> None:
+    """The second perception of the same window is a retest; other turns are asked once."""
+    judge.answer = lambda _: kit.completion(json.dumps(SCORES))
+    work = bench(config=ProbeConfig(), retest=lambda conversation, turn: (conversation, turn) == ("eq_2", 2))
+    work.probe(kit.turn(number=1), kit.turn(number=2))
+    kinds = [(result.conversation, result.kind) for result in work.saved]
+    assert sorted(kinds) == [
+        ("eq_1", "anticipation"),
+        ("eq_1", "perception"),
+        ("eq_2", "anticipation"),
+        ("eq_2", "perception"),
+        ("eq_2", "retest"),
+    ]
+
+
+def test_a_local_judge_perceives_without_any_call(
+    judge: Any, metrics: Metrics, kit: Any, bench: Callable[..., Bench]
+) -> None:
+    """Whatever the budget says; nothing is predicted, and judge and version are kept."""
+
+    class Local:
+        name, version, repeats = "anchor", "fake-1", True
+
+        async def rate(self, _messages: Any, emotions: tuple[str, ...]) -> Rating:
+            return Rating("scored", dict.fromkeys(emotions, 4.0))
+
+    work = bench(kit.Purse(0), rule=ProbeRule(EMOTIONS, local=Local()), config=ProbeConfig())
+    work.probe(kit.turn())
+    assert judge.requests == []
+    (result,) = work.saved
+    assert (result.kind, result.judge, result.judge_version, result.outcome) == (
+        "perception",
+        "anchor",
+        "fake-1",
+        "scored",
+    )
+    assert value(metrics, "scored") == 1

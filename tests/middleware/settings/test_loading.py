@@ -124,3 +124,38 @@ def test_nothing_is_sampled_before_a_purpose_is_stated() -> None:
     settings = load_settings(None, {"deployments": [{"name": "a", "kind": "tutoring", "sample_rate": 1}]})
     assert not settings.deployments[0].sampled
     assert settings.deployments[0].emotions == ("Confusion", "Boredom", "Frustration", "Curiosity")
+
+
+_TWO = """
+[upstream]
+url = "http://llm:8000/v1"
+[judge]
+model = "big"
+%s
+[[deployments]]
+name = "tutor"
+%s
+"""
+
+
+@pytest.mark.parametrize("deployment", ['model = "big"', 'match = { models = ["big"] }'])
+def test_a_model_can_not_be_its_own_reference(tmp_path: Path, deployment: str) -> None:
+    """Same name at the same place is refused, with both names; another place is another model."""
+    with pytest.raises(ConfigurationError, match=r"'big' is the model under test of deployment 'tutor'.*can't check"):
+        load_settings(written(tmp_path, _TWO % ("", deployment)))
+    with pytest.raises(ConfigurationError, match="can't check itself"):
+        load_settings(written(tmp_path, _TWO % ('url = "http://llm:8000/v1/"', deployment)))
+    load_settings(written(tmp_path, _TWO % ('url = "http://elsewhere"', deployment)))
+    load_settings(written(tmp_path, _TWO % ("", 'model = "small"')))
+
+
+def test_a_reference_that_is_named_has_to_be_set(tmp_path: Path) -> None:
+    """Before anything starts."""
+    with pytest.raises(ConfigurationError, match=r"set \[judge\] model"):
+        load_settings(written(tmp_path, '[[deployments]]\nname = "tutor"\njudges = ["reference"]\n'))
+
+
+def test_a_window_has_to_hold_what_drift_needs(tmp_path: Path) -> None:
+    """Else nothing would ever be said."""
+    with pytest.raises(ConfigurationError, match="least_conversations 200 is above window_conversations 100"):
+        load_settings(written(tmp_path, "[emotions]\nwindow_conversations = 100\n"))

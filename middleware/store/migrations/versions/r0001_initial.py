@@ -93,6 +93,7 @@ def _probe_tables() -> None:
         _count("turn"),
         _text("kind"),
         _text("judge"),
+        _text("judge_version"),
         _text("outcome"),
         _text("reason"),
         sa.Column("emotions", sa.JSON, nullable=False),

@@ -1,0 +1,213 @@
+"""Who can say what a user feels: a model that is asked over HTTP, and the local anchor. Failures are outcomes."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar
+
+from middleware.errors import CallRefused, UpstreamError
+from middleware.probe.excerpt import Excerpt, excerpt, up_to_user
+from middleware.probe.prompts import AnswerFormat, Asked, question
+from middleware.probe.redaction import redacted
+from middleware.records.conversation import Message, ProbeOutcome
+from middleware.upstream import Completion, UpstreamClient
+from scorer.answers import Unparseable, outcome_for
+from scorer.parsing import parse
+from scorer.prompts import answer_schema
+
+__all__ = [
+    "ANCHOR",
+    "REFERENCE",
+    "Anchor",
+    "AnchorJudge",
+    "Asker",
+    "Asking",
+    "Judge",
+    "Limiter",
+    "Rating",
+    "ReferenceJudge",
+]
+
+REFERENCE = "reference"
+ANCHOR = "anchor"
+
+_FIRST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 300.0
+_SLOW_DOWN = ("rate_limited", "server_error", "timeout")
+
+_Ticket = TypeVar("_Ticket")
+
+
+class Limiter(Protocol[_Ticket]):
+    """Who may call now; benchmark.limiter.Limiter is one, which the composition root shares or makes."""
+
+    def turn(self) -> AbstractAsyncContextManager[_Ticket]:
+        """Wait for a turn and hold it for the block."""
+
+    def succeeded(self, ticket: _Ticket, latency_seconds: float) -> None:
+        """The call of this turn was answered."""
+
+    def overloaded(self, ticket: _Ticket, *, wait_seconds: float) -> None:
+        """The upstream asked to slow down, or broke: nobody begins for so long, then fewer at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How every question is asked. context_characters: about the longest conversation that is shown."""
+
+    answer_format: AnswerFormat = "json_schema"
+    temperature: float = 0.01
+    max_tokens: int = 120
+    context_characters: int = 12_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a judge said. emotions: name -> intensity 0..10, empty unless scored; reason: why it is not."""
+
+    outcome: ProbeOutcome
+    emotions: dict[str, float]
+    reason: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    latency_seconds: float = 0.0
+
+
+class Judge(Protocol):
+    """Rates what the user feels in the last user message. It is never told what anybody else thinks of it."""
+
+    @property
+    def name(self) -> str:
+        """From a closed set: ``reference``, ``anchor``."""
+
+    @property
+    def version(self) -> str:
+        """Of what rates; ratings of different versions are never put into one window."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same text always gets the same rating, so that rating it twice shows nothing."""
+
+    async def rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
+        """Of the last user message, with what stands before it as context; raises CallRefused."""
+
+
+class Asker(Generic[_Ticket]):
+    """Asks one upstream the questions of the probes, each with a fresh code. Owns how long to wait after failures."""
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        *,
+        config: Asking,
+        limiter: Limiter[_Ticket],
+        nonce: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self.config = config
+        self._client = client
+        self._limiter = limiter
+        self._nonce = nonce
+        self._failures = 0
+
+    async def ask(self, kind: Asked, shown: Excerpt, model: str, emotions: tuple[str, ...]) -> Rating:
+        """One call; raises CallRefused where none was made."""
+        config = self.config
+        messages = question(kind, shown, emotions, nonce=self._nonce(), answer_format=config.answer_format)
+        schema = answer_schema(emotions) if config.answer_format == "json_schema" else None
+        async with self._limiter.turn() as ticket:
+            started = time.perf_counter()
+            try:
+                completion = await self._client.complete(
+                    messages, model=model, temperature=config.temperature, max_tokens=config.max_tokens, schema=schema
+                )
+            except CallRefused:
+                raise
+            except UpstreamError as error:
+                self._slow_down(ticket, error)
+                outcome: Literal["timeout", "api_error"] = "timeout" if error.reason == "timeout" else "api_error"
+                return Rating(outcome, {}, error.reason, latency_seconds=time.perf_counter() - started)
+            self._failures = 0
+            self._limiter.succeeded(ticket, completion.latency_seconds)
+        return _read(completion, emotions)
+
+    def _slow_down(self, ticket: _Ticket, error: UpstreamError) -> None:
+        if error.reason not in _SLOW_DOWN:
+            return
+        doubling = _FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, 16)
+        self._failures += 1
+        wait = max(error.retry_after_seconds or 0.0, 0.0 if error.reason == "timeout" else doubling)
+        self._limiter.overloaded(ticket, wait_seconds=min(wait, _LONGEST_WAIT_SECONDS))
+
+
+class ReferenceJudge(Generic[_Ticket]):
+    """The pinned reference model: the same question as the model under test gets, in the same window."""
+
+    name = REFERENCE
+    repeats = False
+
+    def __init__(self, asker: Asker[_Ticket], model: str) -> None:
+        self._asker = asker
+        self.version = model
+
+    async def rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
+        """Redacted, cut by whole turns, asked once."""
+        shown = await asyncio.to_thread(_shown, messages, self._asker.config.context_characters)
+        return await self._asker.ask("perception", shown, self.version, emotions)
+
+
+class Anchor(Protocol):
+    """The local scorer as it is loaded."""
+
+    @property
+    def version(self) -> str:
+        """Of weights and prototypes together."""
+
+    def rate(self, text: str, emotions: Sequence[str], context: Sequence[str] = ()) -> dict[str, float]:
+        """Intensities 0..10 of the text. CPU work of some ten milliseconds."""
+
+
+class AnchorJudge:
+    """The local anchor scorer: no call leaves the machine, and the same text always gets the same rating."""
+
+    name = ANCHOR
+    repeats = True
+
+    def __init__(self, anchor: Anchor, *, context_characters: int = 12_000) -> None:
+        self._anchor = anchor
+        self._context_characters = context_characters
+
+    @property
+    def version(self) -> str:
+        """The anchor's."""
+        return self._anchor.version
+
+    async def rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
+        """Of the user's last words; what the user said before is context."""
+        started = time.perf_counter()
+        found = await asyncio.to_thread(self._rate, messages, emotions)
+        if found is None:
+            return Rating("unparseable", {}, "no_text")
+        return Rating("scored", found, latency_seconds=time.perf_counter() - started)
+
+    def _rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> dict[str, float] | None:
+        said = [m.text for m in up_to_user(messages) if m.role == "user" and m.text.strip()]
+        if not said:
+            return None
+        cleaned = [redacted(text)[: self._context_characters] for text in said[-4:]]
+        rated = self._anchor.rate(cleaned[-1], emotions, cleaned[:-1])
+        return {emotion: min(10.0, max(0.0, float(rated[emotion]))) for emotion in emotions}
+
+
+def _shown(messages: Sequence[Message], characters: int) -> Excerpt:
+    return excerpt(up_to_user(messages), characters=characters, clean=redacted)
+
+
+def _read(completion: Completion, emotions: tuple[str, ...]) -> Rating:
+    tokens = completion.prompt_tokens or 0, completion.completion_tokens or 0
+    found = parse(completion.text, emotions, profile="tolerant", finish_reason=completion.finish_reason)
+    if isinstance(found, Unparseable):
+        return Rating(outcome_for(found.reason), {}, found.reason, *tokens, completion.latency_seconds)
+    return Rating("scored", found.first, "", *tokens, completion.latency_seconds)

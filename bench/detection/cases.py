@@ -10,7 +10,7 @@ from bench.detection.answers import NOISES, Answers, Noise
 from bench.detection.trials import Alarms, run
 from bench.detection.worlds import BATCH_ITEMS, Backends, Rows, World, batches_per_year
 
-__all__ = ["NULLS", "NullYear", "Split", "equal_or_better", "fall", "null_year", "swap"]
+__all__ = ["NULLS", "NullYear", "Split", "equal_or_better", "fall", "null_year", "regressed", "swap"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -57,7 +57,7 @@ def fall(
     answers: Answers, points: float, split: Split, rng: np.random.Generator, *, batches: int, limit_years: int
 ) -> dict[str, Alarms]:
     """The strong model answers a random part of the items like the weak one, until its mean is so much lower."""
-    after = np.stack([_regressed(answers, points, rng) for _ in split.noises])
+    after = np.stack([regressed(answers, points, rng) for _ in split.noises])
     world = World(answers, Rows.swapped(answers.named(STRONG), after, split.noises), rng, limit_years=limit_years)
     return split.by_noise(run(world, batches=batches, change_at=_run_in(split, rng), until="regression"))
 
@@ -110,7 +110,8 @@ def _run_in(split: Split, rng: np.random.Generator) -> Ints:
     return rng.integers(15, 57, len(split.noises))
 
 
-def _regressed(answers: Answers, points: float, rng: np.random.Generator) -> Ints:
+def regressed(answers: Answers, points: float, rng: np.random.Generator) -> Ints:
+    """The strong model's answers with a random part of the items answered like the weak one, [item, emotion]."""
     strong, weak = answers.named(STRONG), answers.named(WEAK)
     every = np.arange(answers.items)
     lost = answers.scores(every, strong) - answers.scores(every, weak)

@@ -30,6 +30,7 @@ class RelayLink:
         self._outstanding = 0
         self._snapshot: RelaySnapshot | None = None
         self._fresh = asyncio.Event()
+        self._taken = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
 
     @property
@@ -87,17 +88,21 @@ class RelayLink:
             self._fresh.set()
             return
         self._outstanding = max(0, self._outstanding - 1)
+        self._taken.set()
         self._queue.put_nowait(record)
 
     async def _grant(self) -> None:
-        """Let the rate's worth of credit out, as far as the queue has room."""
-        allowance = 0.0
+        """Let the rate's worth of credit out, as far as the queue has room; sleep while nothing can have changed."""
+        allowance, most = 0.0, max(1.0, self._rate)
         while True:
-            allowance = min(allowance + self._rate * _GRANT_INTERVAL_SECONDS, max(1.0, self._rate))
+            allowance = min(allowance + self._rate * _GRANT_INTERVAL_SECONDS, most)
             room = self._queue.maxsize - self._queue.qsize() - self._outstanding
             grant = min(int(allowance), room)
             if grant > 0:
                 allowance -= grant
                 self._outstanding += grant
                 self._send(Credit(grant))
+            elif allowance >= most and self._queue.empty():
+                self._taken.clear()
+                await self._taken.wait()  # all credit is out and no exchange came: an idle sidecar costs nothing here
             await asyncio.sleep(_GRANT_INTERVAL_SECONDS)

@@ -11,10 +11,11 @@ from middleware.records.relay import Timeouts
 if TYPE_CHECKING:
     from middleware.proxy.context import Context
 
-__all__ = ["hung_up", "over", "readable", "sweep_connections", "sweep_period"]
+__all__ = ["hung_up", "over", "readable", "slices_at_once", "sweep_connections", "sweep_period"]
 
 _LONGEST_SECONDS = 0.5
 _SHORTEST_SECONDS = 0.05
+_CLIENTS_A_STEP = 256
 
 
 def over(waited: float, timeout: float) -> bool:
@@ -46,20 +47,32 @@ def sweep_period(timeouts: Timeouts) -> float:
     return max(_SHORTEST_SECONDS, min([_LONGEST_SECONDS, *(value / 4 for value in set_ones)]))
 
 
+def slices_at_once(clients: int, slices: int) -> int:
+    """How many slices one step sweeps: few connections in one go, since waking up costs more than looking at them."""
+    at_once = slices
+    while at_once > 1 and clients * at_once > _CLIENTS_A_STEP * slices:
+        at_once //= 2
+    return at_once
+
+
 async def sweep_connections(context: Context) -> None:
-    """Look at every connection once a period, an eighth of them at a time, so that no sweep holds up the loop."""
-    pause = sweep_period(context.timeouts) / len(context.clients)
+    """Look at every connection once a period; many of them in steps, so that no sweep holds up the loop."""
+    slices = len(context.clients)
+    period = sweep_period(context.timeouts)
     turn = 0
     while True:
+        at_once = slices_at_once(context.counters.open_clients, slices)
+        pause = period * at_once / slices
         due = context.clock() + pause
         await asyncio.sleep(pause)
         now = context.clock()
         context.counters.lag.observe(max(0.0, now - due))
         try:
-            for client in tuple(context.clients[turn]):
-                client.sweep(now)
-            if turn == 0:
+            for part in range(turn, turn + at_once):
+                for client in tuple(context.clients[part % slices]):
+                    client.sweep(now)
+            if turn + at_once >= slices:
                 context.pool.expire(now)
         except Exception as error:  # noqa: BLE001 - the ticker must outlive what it meets
             context.contained("sweep", error)
-        turn = (turn + 1) % len(context.clients)
+        turn = (turn + at_once) % slices

@@ -150,3 +150,18 @@ def test_the_end_of_the_relay_ends_the_link() -> None:
         assert caught.value.subgroup((RelayClosedError, ConnectionError)) is not None
 
     asyncio.run(scenario())
+
+
+def test_credit_comes_again_after_a_pause_in_which_none_could() -> None:
+    """With all credit out the link sleeps; the first exchange that comes wakes it."""
+
+    async def scenario() -> None:
+        async with linked(queue=2, rate=1000) as (relay, _, exchanges):
+            assert await credit_of(relay, 1) == 2
+            await asyncio.sleep(0.3)  # three intervals: the allowance is full, and there is nothing to grant
+            await relay.send(EXCHANGE)
+            assert await exchanges.get() == EXCHANGE
+            async with asyncio.timeout(10):
+                assert await credit_of(relay, 1) == 1
+
+    asyncio.run(scenario())

@@ -21,7 +21,7 @@ from middleware.store import Fence
 from middleware.upstream import Completion, UpstreamClient
 from scorer.items import Item, ItemSet
 
-__all__ = ["LeaseLost", "RetryPolicy", "RunSession", "RunStore", "UpstreamGaveUp", "run_benchmark"]
+__all__ = ["LeaseLost", "RetryPolicy", "RunSession", "RunStore", "UpstreamGaveUp", "first_error", "run_benchmark"]
 
 _RETRYABLE = frozenset({"connect", "rate_limited", "server_error", "protocol"})
 _OVERLOAD = frozenset({"connect", "rate_limited", "server_error", "timeout"})
@@ -143,9 +143,13 @@ class RunSession:
                 for _ in range(workers):
                     group.create_task(self._work(open_calls))
         except BaseExceptionGroup as failed:
-            raise _first(failed) from None
+            raise first_error(failed) from None
         if self.refused is not None:
             raise self.refused
+        return await self.conclude()
+
+    async def conclude(self) -> RunReport:
+        """Score what the run has and close it, once all was asked."""
         report = report_of(self.run, self.item_set, await self.store.results(self.run))
         if report.answered:  # otherwise nothing was measured, and a later sitting asks again
             await self.store.finish(report, self.now())
@@ -238,7 +242,7 @@ class RunSession:
             )
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that made the others stop."""
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that made the others of a task group stop."""
     first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -10,6 +10,7 @@ import typer
 from middleware.benchmark.item_sets import load
 from middleware.benchmark.protocol import make_protocol
 from middleware.cli.gating import GateCalls, carry_out, print_gate, say_forecast
+from middleware.cli.options import Contamination, VariantSeed
 from middleware.cli.run import answer_format_named, text_of
 from middleware.cli.spending import DryRun, Limits, MaxCost, MaxTokensTotal
 from middleware.errors import ConfigurationError
@@ -19,6 +20,7 @@ from middleware.settings import Settings, load_settings
 from middleware.settings.secrets import revealed
 from middleware.upstream import normalise_upstream
 from scorer.comparison import GateRules
+from scorer.variants import variant_of
 
 __all__ = ["CANDIDATE_KEY", "EXIT_CODES", "gate"]
 
@@ -47,6 +49,8 @@ def gate(
     timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Time limit of one call.")] = 120.0,
     system_prompt: Annotated[Path | None, typer.Option(metavar="FILE", help="System prompt to ask under.")] = None,
     order_seed: Annotated[int, typer.Option(min=0, help="Seed of the order in which items are asked.")] = 0,
+    contamination: Contamination = False,
+    variant_seed: VariantSeed = 1,
     max_tokens_total: MaxTokensTotal = None,
     max_cost: MaxCost = None,
     dry_run: DryRun = False,
@@ -91,6 +95,7 @@ def gate(
         protocol,
         GateRules(margin, max_passes),
         order_seed,
+        variant_of(item_set, variant_seed) if contamination else None,
     )
     keys = _keys(settings, same=ours == theirs)
     calls = GateCalls(settings, keys, concurrency, timeout, system_text, Limits(max_tokens_total, max_cost))

@@ -15,10 +15,21 @@ from rich.table import Table
 
 from middleware.benchmark.estimate import earlier_results, forecast
 from middleware.cli.spending import Limits, budget_of, print_forecast
-from middleware.gate import GateReport, GateRequest, GateUnmeasured, Watch, gate_to_carry_out, make_report, run_gate
+from middleware.gate import (
+    GateReport,
+    GateRequest,
+    GateUnmeasured,
+    KnownByHeart,
+    Watch,
+    ask_variants,
+    gate_to_carry_out,
+    make_report,
+    run_gate,
+)
 from middleware.gate.request import GATE, GateRuns, Role
 from middleware.gate.session import Decided
 from middleware.gate.words import (
+    contamination,
     difference,
     explanation,
     flattery,
@@ -60,20 +71,22 @@ def carry_out(request: GateRequest, calls: GateCalls, *, fresh: bool) -> GateRep
         Store(settings.store_url) as store,
         gate_to_carry_out(request, store, settings.data_dir, at=time.time(), fresh=fresh) as runs,
     ):
-        known = sum(len(store.item_results(run.id)) for run in (runs.baseline, runs.candidate))
+        known = sum(len(store.item_results(run.id)) for run in runs.all)
         if known:
             words = f"going on with {runs.gate_id}: {known} answers are there (--fresh: start anew)"
             errors.print(words, soft_wrap=True, highlight=False)
         with _progress(errors) as watch:
             try:
-                decided = asyncio.run(_call(request, runs, calls, store, watch))
+                decided, known_by_heart = asyncio.run(_call(request, runs, calls, store, watch))
             except KeyboardInterrupt:
                 errors.print(f"interrupted: answers so far are saved as {runs.gate_id}; the same command goes on")
                 raise
-        return make_report(request, decided)
+        return make_report(request, decided, known_by_heart)
 
 
-async def _call(request: GateRequest, runs: GateRuns, calls: GateCalls, store: Store, watch: Watch) -> Decided:
+async def _call(
+    request: GateRequest, runs: GateRuns, calls: GateCalls, store: Store, watch: Watch
+) -> tuple[Decided, tuple[KnownByHeart, ...]]:
     upstream = calls.settings.upstream
     verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=upstream.ca_file) if upstream.ca_file else True
     connections = 2 * calls.concurrency + 2
@@ -96,18 +109,28 @@ async def _call(request: GateRequest, runs: GateRuns, calls: GateCalls, store: S
             "candidate": client(request.candidate.upstream, calls.keys[1]),
         }
         try:
-            return await run_gate(
+            try:
+                decided = await run_gate(
+                    request,
+                    runs,
+                    clients=clients,
+                    store=store,
+                    concurrency=calls.concurrency,
+                    system_prompt=calls.system_prompt,
+                    watch=watch,
+                )
+            except GateUnmeasured as error:
+                Console(stderr=True).print(f"eqwatch: {escape(str(error))}", highlight=False, soft_wrap=True)
+                decided = error.decided
+            return decided, await ask_variants(
                 request,
-                runs,
+                decided,
                 clients=clients,
                 store=store,
                 concurrency=calls.concurrency,
                 system_prompt=calls.system_prompt,
                 watch=watch,
             )
-        except GateUnmeasured as error:
-            Console(stderr=True).print(f"eqwatch: {escape(str(error))}", highlight=False, soft_wrap=True)
-            return error.decided
         finally:
             await budget.flush()
 
@@ -125,6 +148,8 @@ def say_forecast(request: GateRequest, calls: GateCalls, *, as_json: bool) -> No
             earlier=earlier,
         ).times(2)
         rows = {"one_pass": one, "all_passes": one.times(request.rules.max_passes)}
+        if request.variant is not None:
+            rows["variants"] = one  # the same questions but for names and order, once to both versions
         budget = budget_of(calls.settings, store, calls.limits, time.time)
         print_forecast(rows, budget, as_json=as_json)
 
@@ -153,25 +178,34 @@ def _progress(console: Console) -> Iterator[Watch]:
         def look(found: Comparison) -> None:
             bar.console.print(_look_words(found), highlight=False, soft_wrap=True)
 
-        yield Watch(begun, result, look)
+        def variants(calls: int) -> None:
+            tasks.append(bar.add_task("variants, both versions", total=calls))
+
+        yield Watch(begun, result, look, variants)
 
 
 def _plain(console: Console) -> Watch:
-    state = {"pass": 0, "calls": 0, "done": 0}
+    state = {"calls": 0, "done": 0}
+    names: list[str] = []
 
     def begun(number: int, calls: int, done: int) -> None:
-        state.update({"pass": number, "calls": calls, "done": done})
+        names.append(f"pass {number}")
+        state.update({"calls": calls, "done": done})
+
+    def variants(calls: int) -> None:
+        names.append("variants")
+        state.update({"calls": calls, "done": 0})
 
     def result(_role: Role, _result: ItemResult) -> None:
         state["done"] += 1
         done, calls = state["done"], state["calls"]
         if done * _PLAIN_LINES // calls > (done - 1) * _PLAIN_LINES // calls:
-            console.print(f"pass {state['pass']}: {done} of {calls} answers", highlight=False, soft_wrap=True)
+            console.print(f"{names[-1]}: {done} of {calls} answers", highlight=False, soft_wrap=True)
 
     def look(found: Comparison) -> None:
         console.print(_look_words(found), highlight=False, soft_wrap=True)
 
-    return Watch(begun, result, look)
+    return Watch(begun, result, look, variants)
 
 
 def print_gate(report: GateReport, files: Sequence[Path]) -> None:
@@ -181,6 +215,8 @@ def print_gate(report: GateReport, files: Sequence[Path]) -> None:
     console.print(f"[bold {colour}]{headline(report)}[/]", highlight=False)
     for text in filter(None, (explanation(report), next_step(report), new_dialogues(report), flattery(report))):
         console.print(escape(text), highlight=False, soft_wrap=True)
+    for each in report.contamination:
+        console.print(escape(contamination(each.model, each.found)), highlight=False, soft_wrap=True)
     console.print(_sides(report))
     if report.worst:
         lost = ", ".join(f"{each.change.item_id} ({signed(each.change.change)})" for each in report.worst)

@@ -6,11 +6,12 @@ from typing import Annotated, Any, cast, get_args
 
 import typer
 
+from middleware.benchmark.contamination import gap_between, variant_request
 from middleware.benchmark.item_sets import load
 from middleware.benchmark.manual import RunRequest
 from middleware.benchmark.protocol import AnswerFormat, make_protocol
-from middleware.cli.measuring import Calls, measure, print_report, report_json, say_forecast
-from middleware.cli.options import DataDir
+from middleware.cli.measuring import Calls, measure, measure_with_variant, print_report, report_json, say_forecast
+from middleware.cli.options import Contamination, DataDir, VariantSeed
 from middleware.cli.spending import DryRun, Limits, MaxCost, MaxTokensTotal
 from middleware.cli.tables import profile_named
 from middleware.errors import ConfigurationError, UpstreamError
@@ -43,6 +44,8 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Sampling seed to send.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Time limit of one call.")] = 120.0,
     system_prompt: Annotated[Path | None, typer.Option(metavar="FILE", help="System prompt to ask under.")] = None,
+    contamination: Contamination = False,
+    variant_seed: VariantSeed = 1,
     max_tokens_total: MaxTokensTotal = None,
     max_cost: MaxCost = None,
     dry_run: DryRun = False,
@@ -75,16 +78,21 @@ def run(
         reasoning_tokens=reasoning_tokens,
     )
     request = RunRequest(_upstream(settings), _model(model, settings), item_set, protocol, passes, limit)
-    limits = Limits(max_tokens_total, max_cost)
-    calls = Calls(settings, concurrency, timeout, system_text, limits)
+    calls = Calls(settings, concurrency, timeout, system_text, Limits(max_tokens_total, max_cost))
+    variant = variant_request(request, variant_seed) if contamination else None
     if dry_run:
-        say_forecast(request, calls, as_json=as_json)
+        say_forecast(request, calls, as_json=as_json, variant=variant)
         return
-    report = measure(request, calls, fresh=fresh)
+    report, changed = (
+        (measure(request, calls, fresh=fresh), None)
+        if variant is None
+        else measure_with_variant(request, variant, calls, fresh=fresh)
+    )
+    gap = gap_between(report, changed, item_set) if changed is not None else None
     if as_json:
-        print(json.dumps(report_json(report), ensure_ascii=False))
+        print(json.dumps(report_json(report, changed, gap), ensure_ascii=False))
     else:
-        print_report(report)
+        print_report(report, changed, gap)
     if not report.answered:
         raise UpstreamError("server_error", f"{request.upstream} answered no item of the run: nothing was measured")
 

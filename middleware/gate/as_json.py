@@ -5,8 +5,9 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from middleware.gate.contamination import contamination_json
 from middleware.gate.report import GateReport, Side
-from middleware.gate.words import explanation, flattery, headline, new_dialogues, next_step
+from middleware.gate.words import contamination, explanation, flattery, headline, new_dialogues, next_step
 from scorer.comparison import Comparison, Interval
 
 __all__ = ["as_json", "to_json_text"]
@@ -63,6 +64,12 @@ def as_json(report: GateReport) -> dict[str, Any]:
             **{name: _number(getattr(report.flattery, name)) for name in ("points", "lower", "upper")},
             "words": flattery(report),
         },
+        "contamination": {
+            each.role: contamination_json(each.found)
+            | {"model": each.model, "item_set": each.item_set, "words": contamination(each.model, each.found)}
+            for each in report.contamination
+        }
+        or None,
         "groups": [{name: _rounded(value) for name, value in asdict(each).items()} for each in report.groups],
         "worst": [asdict(each) for each in report.worst],
         "started_at": report.started_at,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from middleware.gate.report import GateReport
-from middleware.gate.words import explanation, flattery, headline, new_dialogues, next_step
+from middleware.gate.words import contamination, explanation, flattery, headline, new_dialogues, next_step
 
 __all__ = ["to_junit"]
 
@@ -27,6 +27,7 @@ def to_junit(report: GateReport) -> str:
     _decision(suite, report, seconds)
     _new_dialogues(suite, report)
     _flattery(suite, report)
+    _contamination(suite, report)
     for kind in ("tests", "failures", "errors", "skipped"):
         tag = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}[kind]
         suite.set(kind, str(len(list(suite.iter(tag)))))
@@ -65,6 +66,17 @@ def _flattery(suite: ET.Element, report: GateReport) -> None:
     if report.flattery.upper < 0:
         ET.SubElement(case, "skipped", message=text)
     ET.SubElement(case, "system-out").text = text
+
+
+def _contamination(suite: ET.Element, report: GateReport) -> None:
+    """For information too: whoever knows the items by heart may still have become worse or better."""
+    for each in report.contamination:
+        name = f"the {each.role} does not know the items by heart"
+        case = ET.SubElement(suite, "testcase", classname=_CLASS, name=name, time="0")
+        text = _clean(contamination(each.model, each.found))
+        if each.found.verdict != "no_sign":
+            ET.SubElement(case, "skipped", message=text)
+        ET.SubElement(case, "system-out").text = text
 
 
 def _properties(report: GateReport) -> dict[str, str]:

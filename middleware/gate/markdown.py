@@ -5,7 +5,17 @@ from datetime import UTC, datetime
 
 from middleware.gate.changes import Answer, WorstItem
 from middleware.gate.report import GateReport, Side
-from middleware.gate.words import explanation, flattery, headline, interval, new_dialogues, next_step, points, signed
+from middleware.gate.words import (
+    contamination,
+    explanation,
+    flattery,
+    headline,
+    interval,
+    new_dialogues,
+    next_step,
+    points,
+    signed,
+)
 
 __all__ = ["to_markdown"]
 
@@ -24,6 +34,7 @@ def to_markdown(report: GateReport) -> str:
         f"# {mark} {headline(report)}",
         f"{_text(explanation(report))}\n\n**Next:** {_text(next_step(report))}\n\n{_text(new_dialogues(report))}",
         _text(flattery(report)),
+        _contamination(report),
         _sides(report),
         _looks(report),
         _groups(report),
@@ -70,6 +81,13 @@ def _groups(report: GateReport) -> str:
         for each in report.groups
     ]
     return "## By kind of item\n\n" + _table(["items tagged", "items", "difference", "95 % interval"], rows)
+
+
+def _contamination(report: GateReport) -> str:
+    if not report.contamination:
+        return ""
+    lines = [f"- {each.role}: {_text(contamination(each.model, each.found))}" for each in report.contamination]
+    return "## Known by heart?\n\n" + "\n".join(lines)
 
 
 def _emotions(report: GateReport) -> str:

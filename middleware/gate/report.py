@@ -15,6 +15,7 @@ from middleware.gate.changes import (
     item_changes,
     worst_items,
 )
+from middleware.gate.contamination import KnownByHeart
 from middleware.gate.request import GateRequest, Role
 from middleware.gate.session import Decided
 from middleware.records.benchmark import ItemResult, Protocol, Run
@@ -48,7 +49,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """Everything that a gate found. looks: all decision points, the deciding one last. Times: Unix seconds, UTC."""
+    """Everything that a gate found. looks: all decision points, the deciding one last. Times: Unix seconds, UTC.
+
+    contamination: of baseline and candidate, where it was asked for.
+    """
 
     gate_id: str
     verdict: Verdict
@@ -67,6 +71,7 @@ class GateReport:
     no_longer_read: tuple[str, ...]
     started_at: float
     finished_at: float
+    contamination: tuple[KnownByHeart, ...] = ()
 
     @property
     def comparison(self) -> Comparison:
@@ -79,7 +84,7 @@ class GateReport:
         return next((group for group in self.groups if group.kind == "flattery"), None)
 
 
-def make_report(request: GateRequest, decided: Decided) -> GateReport:
+def make_report(request: GateRequest, decided: Decided, contamination: tuple[KnownByHeart, ...] = ()) -> GateReport:
     """The report of a gate that came to its end."""
     last, evidence, item_set = decided.comparison, decided.evidence, request.item_set
     baseline, ours = _side("baseline", decided.runs.baseline, item_set, evidence.baseline, last.passes)
@@ -105,6 +110,7 @@ def make_report(request: GateRequest, decided: Decided) -> GateReport:
         ),
         started_at=decided.runs.started_at,
         finished_at=decided.finished_at,
+        contamination=contamination,
     )
 
 

@@ -4,11 +4,12 @@ import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from middleware.benchmark.contamination import protocol_of_variant
 from middleware.benchmark.manual import held
 from middleware.errors import ConfigurationError
 from middleware.records.benchmark import Protocol, Run
@@ -38,6 +39,7 @@ class Subject:
 class GateRequest:
     """Two subjects, one protocol for both, the rules fixed before anything is asked. seed: of the order of calls.
 
+    variant: of the item set, to be asked after the decision, to see whether the items are known by heart.
     Raises ConfigurationError where there is nothing to compare.
     """
 
@@ -47,6 +49,7 @@ class GateRequest:
     protocol: Protocol
     rules: GateRules
     seed: int = 0
+    variant: ItemSet | None = None
 
     def __post_init__(self) -> None:
         if self.baseline == self.candidate:
@@ -63,18 +66,32 @@ class GateRequest:
     @property
     def fingerprint(self) -> str:
         """Equal for equal requests. Rules belong to it: they may not be changed over answers that were seen."""
-        parts = (asdict(self.baseline), asdict(self.candidate), self.protocol.key, asdict(self.rules), self.seed)
+        variant = self.variant.sha256 if self.variant is not None else ""
+        parts = (
+            asdict(self.baseline),
+            asdict(self.candidate),
+            self.protocol.key,
+            asdict(self.rules),
+            self.seed,
+            variant,
+        )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True, slots=True)
 class GateRuns:
-    """The two runs of one gate, held by this process."""
+    """The two runs of one gate, held by this process. variants: of baseline and candidate, where they are wanted."""
 
     gate_id: str
     started_at: float
     baseline: Run
     candidate: Run
+    variants: tuple[Run, ...] = ()
+
+    @property
+    def all(self) -> tuple[Run, ...]:
+        """Every run of the gate."""
+        return (self.baseline, self.candidate, *self.variants)
 
 
 @contextmanager
@@ -93,8 +110,8 @@ def gate_to_carry_out(
                 yield known
                 return
     new = _runs(request, f"gate-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", at)
-    store.begin_run(new.baseline)
-    store.begin_run(new.candidate)
+    for run in new.all:
+        store.begin_run(run)
     store.save_state(name, {"gate_id": new.gate_id, "started_at": at})
     with held(data_dir, new.gate_id):
         yield new
@@ -105,7 +122,7 @@ def _unfinished(store: Store, name: str, request: GateRequest, at: float) -> Gat
     if state is None or not 0 <= at - float(state["started_at"]) <= _RESUME_WITHIN_SECONDS:
         return None
     runs = _runs(request, str(state["gate_id"]), float(state["started_at"]))
-    saved = [store.run(run.id) for run in (runs.baseline, runs.candidate)]
+    saved = [store.run(run.id) for run in runs.all]
     return runs if any(run is not None and run.status != "finished" for run in saved) else None
 
 
@@ -123,4 +140,10 @@ def _runs(request: GateRequest, gate_id: str, at: float) -> GateRuns:
             started_at=at,
         )
 
-    return GateRuns(gate_id, at, run("baseline", request.baseline), run("candidate", request.candidate))
+    def variant(original: Run, item_set: ItemSet) -> Run:
+        protocol = protocol_of_variant(original.protocol, item_set)
+        return replace(original, id=f"{original.id}-variant", protocol=protocol, passes=1)
+
+    sides = (run("baseline", request.baseline), run("candidate", request.candidate))
+    asked = request.variant
+    return GateRuns(gate_id, at, *sides, () if asked is None else tuple(variant(side, asked) for side in sides))

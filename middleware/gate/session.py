@@ -14,7 +14,7 @@ from middleware.benchmark.limiter import ConcurrencyRule, Limiter
 from middleware.benchmark.outcomes import is_answer, report_of
 from middleware.benchmark.rotation import pass_order
 from middleware.benchmark.run_store import StoreThread
-from middleware.benchmark.runner import RetryPolicy, RunSession
+from middleware.benchmark.runner import RetryPolicy, RunSession, first_error
 from middleware.errors import CallRefused, ConfigurationError, UpstreamError
 from middleware.gate.pairing import Evidence, compared, require_comparable
 from middleware.gate.request import GateRequest, GateRuns, Role
@@ -33,11 +33,12 @@ _KEYS: dict[Role, str] = {"baseline": "EQWATCH_UPSTREAM_API_KEY", "candidate": "
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who wants to know. begun: pass (from 1), calls of it, calls that are answered already."""
+    """Who wants to know. begun: pass (from 1), calls of it, calls that are answered already. variants: calls."""
 
     begun: Callable[[int, int, int], None] = lambda _number, _calls, _done: None
     result: Callable[[Role, ItemResult], None] = lambda _role, _result: None
     look: Callable[[Comparison], None] = lambda _comparison: None
+    variants: Callable[[int], None] = lambda _calls: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class _Gate:
                 for _ in range(min(self.concurrency, len(open_pairs))):
                     group.create_task(self._work(pairs, repetition))
         except BaseExceptionGroup as failed:
-            raise _first(failed) from None
+            raise first_error(failed) from None
         if self.refused is not None:
             raise self.refused
 
@@ -208,9 +209,3 @@ class _Gate:
             session = self.sides["baseline" if role == "baseline" else "candidate"]
             asked = replace(session.run, passes=last.passes)
             await session.store.finish(report_of(asked, self.request.item_set, results), at)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that made the others stop."""
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

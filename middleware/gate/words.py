@@ -4,8 +4,10 @@ import math
 
 from middleware.gate.report import GateReport
 from scorer.comparison import Interval
+from scorer.contamination import Contamination
 
 __all__ = [
+    "contamination",
     "difference",
     "explanation",
     "flattery",
@@ -155,6 +157,23 @@ def flattery(report: GateReport) -> str:
     if found.lower > 0:
         return f"{start}. The candidate falls for the kind answer less often."
     return f"{start}. No change that these few items can show."
+
+
+def contamination(model: str, found: Contamination) -> str:
+    """Whether the model knows the items by heart, with the gap and its interval."""
+    match found.verdict:
+        case "knows_originals":
+            start = f"{model} knows the originals"
+            end = "Its score here says less about how it reads dialogues that it has never met."
+        case "no_sign":
+            start, end = f"No sign that {model} knows the items by heart", ""
+        case _:
+            return f"Whether {model} knows the items by heart was not measured: {found.reason}."
+    gap = f"{signed(found.gap)} points ({signed(found.lower)} to {signed(found.upper)})"
+    return (
+        f"{start}: {points(found.original)} points on {found.items} items, {points(found.variant)} on the same ones "
+        f"with other names and the emotions in another order, a gap of {gap}. {end}"
+    ).rstrip()
 
 
 def _count(number: int, one: str, many: str) -> str:

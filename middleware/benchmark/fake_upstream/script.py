@@ -6,7 +6,9 @@
      "default": ["Answer of turn one.", "Answer of turn two."]}
 
 ``when`` is a regular expression on the last user message, case ignored; ``model`` limits a rule to one name. Replies
-follow the user's turns and start over when they run out. ``scores`` answers a question for emotion intensities.
+follow the user's turns and start over when they run out. ``scores`` answers a question for emotion intensities; what it
+does not name gets a number that depends on the question alone. A benchmark prompt that is not recorded is answered so
+only by a rule with ``"benchmark": true``: that model guesses where it does not know.
 """
 
 import hashlib
@@ -39,6 +41,7 @@ class Rule(BaseModel):
     model: str | None = None
     replies: tuple[str, ...] = ()
     scores: dict[str, int] = Field(default_factory=dict)
+    benchmark: bool = False
 
     @field_validator("when", mode="before")
     @classmethod
@@ -62,10 +65,11 @@ class Script(BaseModel):
         """What is said next. wanted: the emotions that the question asks to score, if it is such a question."""
         asked = [message["content"] for message in messages if message["role"] == "user"]
         last = asked[-1] if asked else ""
-        fitting = (r for r in self.rules if r.model in (None, model) and r.when.search(last))
-        if wanted and not _BENCHMARK.match(last):
-            rule = next((r for r in fitting if r.scores), None)
-            return _scores(wanted, rule.scores if rule else {}, last, as_json=as_json)
+        fitting = [r for r in self.rules if r.model in (None, model) and r.when.search(last)]
+        of_benchmark = _BENCHMARK.match(last) is not None
+        scoring = next((r for r in fitting if (r.benchmark if of_benchmark else r.scores)), None)
+        if wanted and (scoring or not of_benchmark):
+            return _scores(wanted, scoring.scores if scoring else {}, last, as_json=as_json)
         rule = next((r for r in fitting if r.replies), None)
         replies = rule.replies if rule else self.default
         return replies[max(len(asked) - 1, 0) % len(replies)]

@@ -18,6 +18,7 @@ from middleware.records.exchange import Exchange
 from middleware.settings import Settings
 from middleware.store import Store
 from middleware.store.spool import Spool
+from middleware.traffic.caps import Caps, OptOuts
 from middleware.traffic.conversation import ConversationTracker
 from middleware.traffic.hashing import conversation_keys
 from middleware.traffic.intake import Intake, IntakeRule
@@ -90,7 +91,13 @@ class Probing:
         asked = probe.enabled and settings.upstream.api_key is not None
         self._pipeline = Pipeline(
             queue,
-            intake=Intake(_rules(settings, asked=asked), self._tracker, salt).take,
+            intake=Intake(
+                _rules(settings, asked=asked),
+                self._tracker,
+                salt,
+                opt_outs=OptOuts(probe.opt_out_paths, frozenset(probe.opt_out_key_ids)),
+                caps=Caps(turns=probe.turns_per_conversation, conversations=probe.conversations_per_hour),
+            ).take,
             probe=worker.probe,
             metrics=metrics,
             concurrency=probe.concurrency,

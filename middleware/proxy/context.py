@@ -58,7 +58,7 @@ class Context:
         self.max_clients = config.limits.connections
         self.admitted = 0
         self.rules = RequestRules(host_of(config), config.upstream.base_path.encode(), config.limits.headers)
-        self.deployments = Deployments(config.deployments, config.key_salt)
+        self.deployments = Deployments(config.deployments, config.key_salt, identify_clients=config.identify_clients)
         self.clock = clock
         self.counters = counters
         self.fault_log = fault_log

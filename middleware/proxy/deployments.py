@@ -37,20 +37,21 @@ def key_id(credential: bytes, salt: bytes) -> str:
 class Deployments:
     """The configured deployments, ready to be looked up by header, path prefix (the longest wins) or key id."""
 
-    __slots__ = ("_by_key", "_by_name", "_by_prefix", "_default", "_plain", "_salt")
+    __slots__ = ("_by_key", "_by_name", "_by_prefix", "_default", "_identified", "_plain", "_salt")
 
-    def __init__(self, matches: tuple[DeploymentMatch, ...], salt: bytes) -> None:
+    def __init__(self, matches: tuple[DeploymentMatch, ...], salt: bytes, *, identify_clients: bool = False) -> None:
         self._salt = salt
         self._by_name = {match.name.encode(): match for match in matches}
         prefixes = [(prefix.encode(), match) for match in matches for prefix in match.path_prefixes]
         self._by_prefix = sorted(prefixes, key=lambda pair: len(pair[0]), reverse=True)
         self._by_key = {identifier: match for match in matches for identifier in match.key_ids}
         self._default = self._by_name.get(DEFAULT.encode(), DeploymentMatch(DEFAULT))
+        self._identified = identify_clients or bool(self._by_key)
         self._plain = not self._by_prefix and not self._by_key
 
     def identify(self, head: RequestHead) -> str:
         """The client's key id, where key ids are configured at all and the request has a credential; else empty."""
-        return key_id(head.credential, self._salt) if self._by_key and head.credential else ""
+        return key_id(head.credential, self._salt) if self._identified and head.credential else ""
 
     def find(self, head: RequestHead) -> tuple[DeploymentMatch, str]:
         """The deployment of a request, and the client's key id where one had to be computed (else empty)."""

@@ -80,7 +80,8 @@ class DeploymentMatch:
 class RelayConfig:
     """Everything that the relay needs; it reads no file and no environment of its own.
 
-    workers: processes that share the ports and one control; limits hold for each of them.
+    workers: processes that share the ports and one control; limits hold for each of them. identify_clients: tell
+    control the key id of each tapped exchange, even where no deployment is recognised by it.
     """
 
     upstream: UpstreamTarget
@@ -90,6 +91,7 @@ class RelayConfig:
     tap: Tap = field(default_factory=Tap)
     deployments: tuple[DeploymentMatch, ...] = ()
     key_salt: bytes = b""
+    identify_clients: bool = False
     awareness_header: bool = False
     access_log: bool = False
     workers: int = 1

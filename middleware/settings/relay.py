@@ -38,6 +38,7 @@ def relay_config(settings: Settings, *, key_salt: bytes) -> RelayConfig:
         tap=Tap(rate=1.0 if _tapped(settings) else 0.0, body_bytes=relay.tap_body_bytes),
         deployments=_deployments(settings),
         key_salt=key_salt,
+        identify_clients=bool(settings.probe.opt_out_key_ids),
         access_log=relay.access_log,
         workers=relay.workers,
     )

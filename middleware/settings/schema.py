@@ -225,6 +225,16 @@ class ProbeSettings(Section):
     timeout_seconds: float = Field(60, gt=0, description="Time limit of one probe call.")
     max_tokens: int = Field(120, ge=8, description="Completion allowance of a probe.")
     context_characters: int = Field(12_000, ge=500, description="Longest transcript shown to a judge.")
+    turns_per_conversation: int | None = Field(
+        100, ge=1, description="Turns of one conversation that are probed at most; later ones are counted."
+    )
+    conversations_per_hour: int | None = Field(
+        None, ge=1, description="Conversations of a deployment that may begin to be probed in an hour; default: no cap."
+    )
+    opt_out_paths: tuple[str, ...] = Field((), description="Path prefixes whose requests are never probed.")
+    opt_out_key_ids: tuple[str, ...] = Field(
+        (), description="Clients that are never probed, by the keyed hash of their credential."
+    )
 
 
 class JudgeSettings(Section):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from middleware.records.conversation import Skipped, Turn
 from middleware.records.exchange import Exchange
+from middleware.traffic.caps import Caps, OptOuts
 from middleware.traffic.conversation import ConversationTracker
 from middleware.traffic.dialects import decode
 from middleware.traffic.sampling import chosen
@@ -30,14 +31,26 @@ class IntakeRule:
 class Intake:
     """Decodes, recognises the conversation, and decides by its id alone whether it is probed."""
 
-    def __init__(self, rules: Iterable[IntakeRule], tracker: ConversationTracker, salt: bytes) -> None:
+    def __init__(
+        self,
+        rules: Iterable[IntakeRule],
+        tracker: ConversationTracker,
+        salt: bytes,
+        *,
+        opt_outs: OptOuts = OptOuts(),  # noqa: B008 - frozen
+        caps: Caps | None = None,
+    ) -> None:
         self._rules = {rule.deployment: rule for rule in rules}
         self._by_model = {model: rule.deployment for rule in self._rules.values() for model in rule.models}
         self._tracker = tracker
         self._salt = salt
+        self._opt_outs = opt_outs
+        self._caps = caps or Caps()
 
     def take(self, exchange: Exchange) -> Turn | Skipped:
         """The turn, where its conversation is chosen."""
+        if self._opt_outs.covers(exchange):
+            return Skipped(exchange.deployment, "opted_out")
         transcript = decode(exchange)
         if isinstance(transcript, Undecodable):
             return Skipped(exchange.deployment, "undecodable", transcript.reason)
@@ -50,4 +63,5 @@ class Intake:
         turn = self._tracker.observe(deployment, exchange, transcript)
         if not chosen(turn.conversation, rule.rate, self._salt):
             return Skipped(deployment, "not_sampled")
-        return turn
+        refused = self._caps.refuses(turn)
+        return turn if refused is None else Skipped(deployment, refused)

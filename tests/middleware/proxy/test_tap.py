@@ -367,6 +367,14 @@ def test_a_deployment_is_known_by_header_path_or_key():
     assert key_id(b"sk-1", b"other") != key_id(b"sk-1", salt)
 
 
+def test_clients_are_identified_only_where_somebody_asks():
+    """For deployments by key, or for clients that opted out; else no credential is even hashed."""
+    given = head(b"x-api-key: sk-1")
+    assert Deployments((), b"salt").identify(given) == ""
+    assert Deployments((), b"salt", identify_clients=True).identify(given) == key_id(b"sk-1", b"salt")
+    assert Deployments((), b"salt", identify_clients=True).identify(head()) == ""
+
+
 @pytest.mark.parametrize(
     ("target", "media_type", "dialect"),
     [

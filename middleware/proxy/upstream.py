@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["UpstreamSide"]
 
 _CARRIAGE_RETURN = 13
+_END = b"\r\n\r\n"
 _SHORTEST_LINE = len(b"a:\r\n")
 _TRANSFER_ENCODING = frozenset({b"transfer-encoding", b"trailer"})
 
@@ -137,24 +138,18 @@ class UpstreamSide(asyncio.Protocol):
         try:
             if self._state is not _BODY:
                 self._read_head(transit, data)
-            elif self._left == CHUNKED and self._payload is None:
-                self._relay_chunks(transit, data)
+            elif self._left == CHUNKED and data[0] > _CARRIAGE_RETURN and self._payload is None and _END not in data:
+                # The path of a streamed answer, in as few steps as may be: what can't hold the end of the message is
+                # framed and written as it is.
+                self._framer.feed(data)
+                transit.client.write(data)  # type: ignore[union-attr] # a transit without a client has no upstream
+                self._context.counters.sent_bytes += len(data)
+                if transit.recording is not None:
+                    transit.keep_response(self._context, data)
             else:
                 self._read_body(transit, data, b"")
         except (Refused, *FramingError):
             self._broken(transit, "protocol", Refusal.UPSTREAM_PROTOCOL)
-
-    def _relay_chunks(self, transit: Transit, data: bytes) -> None:
-        """The path of a streamed answer: what can't hold the end of the message is framed and written as it is."""
-        framer = self._framer
-        if data[0] > _CARRIAGE_RETURN and data.find(b"\r\n\r\n") < 0:
-            framer.feed(data)
-            transit.client.write(data)  # type: ignore[union-attr] # a transit without a client has no upstream
-            self._context.counters.sent_bytes += len(data)
-            if transit.recording is not None:
-                transit.keep_response(self._context, data)
-        else:
-            self._read_body(transit, data, b"")
 
     def _read_head(self, transit: Transit, data: bytes) -> None:
         began = self._context.clock()

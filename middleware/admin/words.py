@@ -20,6 +20,8 @@ _EVENTS = {
     "upgrade_withdrawn": "Version before is back",
     "incident_opened": "Incident opened",
     "incident_closed": "Incident closed",
+    "reference_margin_crossed": "Fell below the reference of record by the margin",
+    "reference_margin_recovered": "Back near the reference of record",
     "benchmark_paused": "Benchmark paused",
     "calls_paused": "All own calls stopped",
     "calls_resumed": "Own calls go on",
@@ -30,7 +32,15 @@ _EVENTS = {
     "store_set_aside": "Damaged store set aside",
 }
 # Their points are a difference to the baseline, not a level.
-_CHANGES = frozenset({"incident_opened", "incident_closed", "upgrade_verdict"})
+_CHANGES = frozenset(
+    {
+        "incident_opened",
+        "incident_closed",
+        "upgrade_verdict",
+        "reference_margin_crossed",
+        "reference_margin_recovered",
+    }
+)
 _OUTCOMES = {
     "scored": "scored",
     "unparseable": "not readable",

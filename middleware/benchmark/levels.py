@@ -9,7 +9,7 @@ from scorer.baseline import Baseline, Observation
 from scorer.items import ItemSet
 from scorer.reference import Difference, level_difference
 
-__all__ = ["Recent", "branch_points", "reference_difference", "remembered", "score_points"]
+__all__ = ["Recent", "branch_points", "is_below", "reference_difference", "remembered", "score_points"]
 
 Recent = Mapping[str, tuple[float | None, ...]]
 """Item -> its newest scores in item units, the newest one last; None where an answer could not be read."""
@@ -44,6 +44,16 @@ def reference_difference(reference: Baseline | None, recent: Recent) -> Differen
     if reference is None or not all(item_id in recent for item_id in reference.item_ids):
         return None
     return level_difference(reference, {item: [s for s in scores if s is not None] for item, scores in recent.items()})
+
+
+def is_below(distance: Difference, margin: float, *, before: bool) -> bool:
+    """Whether the level counts as below the reference by the margin, points; before: whether it did so far.
+
+    It begins at the margin, once the interval lies below zero, and ends at half of it, so that noise does not flap.
+    """
+    if before:
+        return distance.points < -margin / 2.0
+    return distance.points <= -margin and distance.upper < 0.0
 
 
 def _mean(scores: Iterable[float | None]) -> float | None:

@@ -11,14 +11,14 @@ from typing import Any
 from middleware.benchmark.collecting import Collected, observed
 from middleware.benchmark.detecting import KINDS
 from middleware.benchmark.identity import Identities
-from middleware.benchmark.levels import remembered
+from middleware.benchmark.levels import is_below, reference_difference, remembered
 from middleware.benchmark.outcomes import is_answer
 from middleware.benchmark.plan import Plan
 from middleware.benchmark.rotation import batch_items
 from middleware.benchmark.soundness import require_sound
 from middleware.benchmark.stands import standing_of, stepped_up
 from middleware.benchmark.upgrading import Upgrading
-from middleware.benchmark.watch_events import baseline_event
+from middleware.benchmark.watch_events import baseline_event, reference_event
 from middleware.records.baseline import BaselineRecord
 from middleware.records.benchmark import ItemResult
 from middleware.records.event import Event
@@ -93,6 +93,7 @@ class Watch(Upgrading):
         observations = [observed(result, self.plan.item_set) for result in answers]
         own = [observed(result, self.plan.item_set) for result in self._own(answers)]
         self.state = replace(self.state, recent=remembered(self.state.recent, own))
+        events += self._follow_reference(at)
         if self._detector is not None:
             events += self._detect(self._detector, observations, at)
         record = None
@@ -147,6 +148,15 @@ class Watch(Upgrading):
     def to_saved(self) -> dict[str, Any]:
         """The state as JSON values; `Watch(plan, saved)` goes on from it."""
         return self.state.to_dict()
+
+    def _follow_reference(self, at: float) -> list[Event]:
+        """Tell when small losses, none of them an alarm of its own, have added up to the margin, and when they went."""
+        distance = reference_difference(self.reference, self.state.recent)
+        before = self.state.below_reference
+        if distance is None or is_below(distance, self.plan.margin, before=before) == before:
+            return []
+        self.state = replace(self.state, below_reference=not before)
+        return [reference_event(self.plan, distance, at, below=not before)]
 
     # -- baselines
 

@@ -8,8 +8,9 @@ from middleware.benchmark.watch_state import Rise, WatchState
 from middleware.records.event import Event
 from scorer.baseline import Baseline
 from scorer.detection import Incident, IncidentStep, Kind, Reading
+from scorer.reference import Difference
 
-__all__ = ["baseline_event", "incident_events", "upgrade_event"]
+__all__ = ["baseline_event", "incident_events", "reference_event", "upgrade_event"]
 
 Details = dict[str, str | float | int | bool | None]
 _CONDITIONS: Mapping[Kind, str] = {"regression": "regressed", "change": "changed"}
@@ -74,6 +75,18 @@ def baseline_event(kind: str, plan: Plan, baseline: Baseline, days: float, at: f
         "run_sd_points": baseline.run_sd_points,
     }
     return Event(kind, plan.deployment, at, details)
+
+
+def reference_event(plan: Plan, distance: Difference, at: float, *, below: bool) -> Event:
+    """`reference_margin_crossed` where small losses have added up to the margin, `reference_margin_recovered` after."""
+    details: Details = {
+        **_subject(plan),
+        "points": distance.points,
+        "lower": distance.lower,
+        "upper": distance.upper,
+        "margin": plan.margin,
+    }
+    return Event(f"reference_margin_{'crossed' if below else 'recovered'}", plan.deployment, at, details)
 
 
 def _subject(plan: Plan) -> Details:

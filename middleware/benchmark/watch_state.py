@@ -33,7 +33,8 @@ class WatchState:
     index: of the next batch. model: that was asked last. collected: passes on the way to a baseline, None while none is
     made; accept: it is put in force without being asked for. baseline_id, retired_id: of the one in force, and of one
     that was given up. limits: of the CUSUMs, with the settings that they are for. incident_ids: of the events that
-    opened them. condition, since, detail: what was last said of it.
+    opened them. below_reference: it was told that the level fell below the reference of record by the margin.
+    condition, since, detail: what was last said of it.
     """
 
     epoch: int = 0
@@ -55,6 +56,7 @@ class WatchState:
     rises: Mapping[Kind, Rise] = field(default_factory=dict)
     upgrade: Upgrade | None = None
     recent: Recent = field(default_factory=dict)
+    below_reference: bool = False
     condition: StandingState = "not_measured"
     since: float | None = None
     last_batch_at: float | None = None

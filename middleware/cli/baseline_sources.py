@@ -13,6 +13,7 @@ from middleware.benchmark.identity import identities_of
 from middleware.benchmark.item_sets import load
 from middleware.benchmark.manual import RunRequest
 from middleware.benchmark.outcomes import is_answer
+from middleware.benchmark.soundness import require_sound
 from middleware.cli.measuring import Calls, measure
 from middleware.control.plans import benchmark_protocol, system_prompt_of
 from middleware.errors import ConfigurationError, UpstreamError
@@ -70,7 +71,7 @@ def _measured(
     answers = [result for result in results if is_answer(result)]
     times = [result.at for result in answers] or [0.0]
     return record_of(
-        passes_of(answers, item_set)[-source.passes :],
+        _sound(passes_of(answers, item_set)[-source.passes :], item_set),
         deployment=source.deployment,
         model=model,
         protocol=protocol,
@@ -78,6 +79,18 @@ def _measured(
         days=(max(times) - min(times)) / _DAY_SECONDS,
         at=time.time(),
     )
+
+
+def _sound(passes: list[list[Observation]], item_set: ItemSet) -> list[list[Observation]]:
+    """The passes, unless they would freeze answers that say nothing: everything later would be compared with those."""
+    try:
+        require_sound(passes, item_set)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"no baseline can be made of these answers: {error}; look at them with eqwatch run, and mend model, system "
+            "prompt or answer format"
+        ) from None
+    return passes
 
 
 def _stored(source: Source, settings: Settings, item_set: ItemSet, protocol: Protocol) -> BaselineRecord:
@@ -129,7 +142,7 @@ def _recorded(source: Source, item_set: ItemSet, protocol: Protocol) -> Baseline
             for answers in recorded.passes
         ]
     return record_of(
-        passes[-source.passes :],
+        _sound(passes[-source.passes :], item_set),
         deployment=source.deployment,
         model=model,
         protocol=protocol,

@@ -161,10 +161,14 @@ class Benchmarking:
         if obstacle := await self._budget.obstacle(plan.batch):
             _log.warning("batch_skipped", reason=obstacle, item_set=plan.item_set.name)
             watch.failed(f"No batch: {obstacle}.", at=now)
-            watch.skip(slot)
-            await self._watches.save(watch)
+            await self._skip(watch, slot, fence)
             return
-        await self._batch(watch, slot, fence)
+        try:
+            await self._batch(watch, slot, fence)
+        except Exception:
+            # This worker when it is restarted, or another replica, goes on with the slot at once.
+            await asyncio.to_thread(self._store.release_slot, fence, self._clock(), done=False)
+            raise
 
     async def _batch(self, watch: Watch, slot: float, fence: Fence) -> None:
         run = self._run_of(watch)
@@ -173,12 +177,17 @@ class Benchmarking:
             report = await self._ask(watch, run, fence)
             keeper.cancel()
         if report is None or not report.answered:
-            watch.skip(slot)
-            await self._watches.save(watch)
+            await self._skip(watch, slot, fence)
             return
         if not await self._watches.conclude(watch, run.id, report.results, slot):
             _log.warning("batch_belongs_to_nothing", run=run.id, reason="the version changed while it was asked")
         self._export.batch(watch)
+        await asyncio.to_thread(self._store.release_slot, fence, self._clock())
+
+    async def _skip(self, watch: Watch, slot: float, fence: Fence) -> None:
+        """The slot is over without a batch, and its lease with it."""
+        watch.skip(slot)
+        await self._watches.save(watch)
         await asyncio.to_thread(self._store.release_slot, fence, self._clock())
 
     async def _ask(self, watch: Watch, run: Run, fence: Fence) -> RunReport | None:

@@ -6,12 +6,14 @@ A token grows with every new owner. A write that carries the `Fence` of a stalle
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from middleware.store.schema import slots
 from middleware.store.statements import insert_into
 
 __all__ = ["Fence", "claim", "holds", "release", "renew"]
+
+_KEPT_SECONDS = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,11 @@ def renew(connection: Connection, fence: Fence, ttl_seconds: float, now: float) 
 
 
 def release(connection: Connection, fence: Fence, now: float, *, done: bool) -> bool:
-    """End the lease: done slots are never claimed again, others at once. False if it was lost before."""
+    """End the lease: done slots are never claimed again, others at once. False if it was lost before.
+
+    Slots of more than seven days ago whose lease is over go on this occasion: nobody claims one so late.
+    """
+    connection.execute(delete(slots).where(slots.c.slot_at < now - _KEPT_SECONDS, slots.c.expires_at <= now))
     return _update(connection, fence, expires_at=now, done_at=now if done else None)
 
 

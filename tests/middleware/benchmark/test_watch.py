@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from middleware.benchmark.levels import is_below
 from middleware.benchmark.plan import Plan
 from middleware.benchmark.protocol import make_protocol
 from middleware.benchmark.watch import Taken, Watch
@@ -14,6 +15,7 @@ from middleware.records.benchmark import ItemResult
 from middleware.records.event import Event
 from scorer.baseline import Baseline
 from scorer.items import Item, ItemSet
+from scorer.reference import Difference
 
 ITEMS = 24
 EMOTIONS = ("Joyful", "Angry", "Afraid", "Proud")
@@ -310,3 +312,38 @@ def test_branches_have_scores_of_their_own(plan: Plan) -> None:
     play = Player(Watch(replace(plan, item_set=replace(plan.item_set, items=items))))
     play(3)
     assert play.watch.standing.branch_points == pytest.approx({"managing": 80.0, "perceiving": 80.0}, abs=1.0)
+
+
+def test_losses_that_add_up_to_the_margin_are_told_once(settled: Player) -> None:
+    """Told when the level has fallen below the reference of record by the margin, and again when it came back."""
+    settled.watch.reference = Baseline.from_dict(settled.records[0].value)
+    margin = settled.watch.plan.margin
+    assert not [told for told in settled(9, fall=0.0) if told.startswith("reference")]
+    told = settled(18, fall=0.3)
+    assert [each for each in told if each.startswith("reference")] == ["reference_margin_crossed"]
+    event = next(event for event in settled.events if event.kind == "reference_margin_crossed")
+    assert float(event.details["points"] or 0.0) <= -margin
+    assert float(event.details["upper"] or 0.0) < 0.0
+    assert event.details["margin"] == margin
+    again = Player(Watch(settled.watch.plan, json.loads(json.dumps(settled.watch.to_saved()))))
+    again.watch.reference = settled.watch.reference
+    again.now, again.events = settled.now, []
+    assert not [each for each in again(9, fall=0.3) if each.startswith("reference")], "a restart tells nothing twice"
+    back = [each for each in again(18, fall=0.0) if each.startswith("reference")]
+    assert back == ["reference_margin_recovered"]
+
+
+@pytest.mark.parametrize(
+    ("points", "upper", "before", "expected"),
+    [
+        (-1.2, -0.4, False, True),
+        (-1.2, 0.1, False, False),
+        (-0.9, -0.4, False, False),
+        (-0.9, -0.4, True, True),
+        (-0.6, 0.2, True, True),
+        (-0.4, 0.2, True, False),
+    ],
+)
+def test_the_margin_has_a_hysteresis(points: float, upper: float, before: bool, expected: bool) -> None:
+    """It begins at the margin with an interval below zero, and ends at half the margin."""
+    assert is_below(Difference(points, points - 1.0, upper, 24), 1.0, before=before) is expected

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from middleware.benchmark.item_sets import load
+from middleware.errors import ConfigurationError
 from middleware.store import Store
 
 REPLAY = Path(__file__).resolve().parents[3] / "examples" / "replay"
@@ -160,3 +162,30 @@ def test_an_unknown_id_is_wrong_use(eqwatch: Cli, data: tuple[str, Path]) -> Non
     for command in ("show", "accept", "export"):
         ended = eqwatch("baseline", command, 7, *data)
         assert (ended.returncode, "eqwatch baseline list" in ended.stderr) == (2, True)
+
+
+def test_degenerate_answers_make_no_baseline(in_process: Cli, data: tuple[str, Path], tmp_path: Path) -> None:
+    """One answer to everything can't be frozen: later answers would be compared with nothing."""
+    items = load("starter", tmp_path).items
+    texts = {item.id: "\n".join(f"{name}: 5" for name in item.emotions) for item in items}
+    file = tmp_path / "constant.json"
+    file.write_text(json.dumps({"model": "constant", "revise": False, "raw_inference": texts}))
+    with pytest.raises(ConfigurationError, match="no baseline can be made of these answers"):
+        create(in_process, data, *(argument for _ in range(5) for argument in ("--answers", file)))
+    assert listed(in_process, data) == []
+
+
+def test_a_model_that_says_one_thing_makes_no_baseline(
+    eqwatch: Cli, in_process: Cli, data: tuple[str, Path], fake_upstream: Cli, tmp_path: Path
+) -> None:
+    """The same for answers that are asked for, and for those that are in the store already; the runs are kept."""
+    script = tmp_path / "script.json"
+    emotions = {name for item in load("starter", tmp_path).items for name in item.emotions}
+    rule = {"when": "likely emotional", "benchmark": True, "scores": dict.fromkeys(sorted(emotions), 4)}
+    script.write_text(json.dumps({"models": ["flat"], "rules": [rule], "default": ["Hm."]}))
+    common = ("baseline", "create", "--items", "starter", "--model", "flat", *data)
+    with fake_upstream("--script", script) as url:
+        made = eqwatch(*common, "--upstream", url, "--passes", 5)
+    assert made.returncode == 2
+    assert "say nothing about the items" in made.stderr
+    assert listed(in_process, data) == []

@@ -125,3 +125,50 @@ def test_a_budget_that_is_spent_skips_the_batch_and_a_pause_stops_all(
             assert [event.kind for event in store.events()] == ["benchmark_paused", "benchmark_resumed"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("model", "tokens_per_day"), [("not-there", None), ("m", 1)])
+def test_a_slot_without_a_batch_gives_its_lease_back(
+    serve_fake: Serve,
+    fake: FakeUpstream,
+    store: Store,
+    plan: Plan,
+    clock: Any,
+    model: str,
+    tokens_per_day: int | None,
+) -> None:
+    """Whether the upstream failed or the budget was spent: the slot is over at once, and nobody makes up for it."""
+
+    async def scenario() -> None:
+        subject = replace(plan, model=model)
+        async with benchmarking_of(serve_fake(fake), store, subject, clock, tokens_per_day=tokens_per_day) as made:
+            await quarters(made, subject, clock, 1)
+            watch = made._watches.of(subject)
+            assert watch is not None
+            slot = watch.state.last_slot
+            assert slot is not None
+            long_after_any_lease = clock.now + 10 * HOUR
+            assert store.claim_slot(plan.name, slot, "b", 60.0, now=long_after_any_lease) is None
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_breaks_leaves_its_slot_to_the_next_owner(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of our own ends the lease too: a restarted worker or another replica need not wait until it expires."""
+
+    async def scenario() -> None:
+        async with benchmarking_of(serve_fake(fake), store, plan, clock) as made:
+
+            async def broken(*_: Any) -> None:
+                raise ZeroDivisionError
+
+            with monkeypatch.context() as patch:
+                patch.setattr(made, "_batch", broken)
+                with pytest.raises(ZeroDivisionError):
+                    await made._tick(plan)
+            await made._tick(plan)
+            assert [run.status for run in store.runs()] == ["finished"]
+
+    asyncio.run(scenario())

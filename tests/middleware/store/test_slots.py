@@ -54,3 +54,21 @@ def test_a_stalled_owner_cannot_write_after_its_slot_passed_on(store: Store) -> 
     assert store.item_results("r") == []
     assert store.save_item(ItemResult("r", "a", 0, "scored", score=9.0, at=13.0), fence=owner)
     assert [result.score for result in store.item_results("r")] == [9.0]
+
+
+def test_old_slots_go_when_a_newer_one_is_released(store: Store) -> None:
+    """Done and skipped slots are kept for seven days; one whose lease still runs is kept longer."""
+    day = 86_400.0
+    for slot in (0.0, 0.5 * day):
+        fence = Fence("bench", slot, store.claim_slot("bench", slot, "a", 60.0, now=slot) or 0)
+        assert store.release_slot(fence, now=slot + 1.0)
+    assert store.claim_slot("other", 0.0, "a", 30 * day, now=0.0) == 1
+    assert store.claim_slot("crashed", 0.0, "a", 60.0, now=0.0) == 1
+    now = 7.2 * day
+    newest = Fence("bench", now, store.claim_slot("bench", now, "a", 60.0, now=now) or 0)
+    assert store.release_slot(newest, now=now + 1.0)
+    assert store.claim_slot("bench", 0.0, "b", 60.0, now=now) == 1, "forgotten: as if nobody had ever had it"
+    assert store.claim_slot("crashed", 0.0, "b", 60.0, now=now) == 1
+    assert store.claim_slot("bench", 0.5 * day, "b", 60.0, now=now) is None, "done, and younger than seven days"
+    assert store.claim_slot("other", 0.0, "b", 60.0, now=now) is None, "its lease runs"
+    assert store.claim_slot("bench", now, "b", 60.0, now=now + 2.0) is None

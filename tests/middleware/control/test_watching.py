@@ -87,8 +87,12 @@ def test_a_restart_loses_nothing_and_tells_nothing_twice(store: Store, plan: Pla
         for name in ("bench_regression_active", "bench_regression_cusum_ratio", "bench_score_points"):
             assert second.sample(name) == first.sample(name) is not None
         assert [event.id for event in first.told] == [event.id for event in store.events()]
-        assert {e.kind for e in store.events()} == {"baseline_accepted", "incident_opened"}
+        told = {event.kind for event in store.events()}
+        assert told == {"baseline_accepted", "incident_opened", "reference_margin_crossed"}
         assert watch.standing.incident in {event.id for event in store.events() if event.kind == "incident_opened"}
+        second.now = first.now
+        await second.batches(plan, 3, loss=3.0)
+        assert "reference_margin_crossed" not in second.kinds()
 
     asyncio.run(scenario())
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from middleware.records.event import Event
 
 __all__ = ["EventFeed", "Subscription", "TooManySubscribers"]
+
+# Ids that are known to be told: more than a look at the store reads again.
+_REMEMBERED = 256
 
 
 class TooManySubscribers(Exception):
@@ -49,7 +53,7 @@ class Subscription:
 class EventFeed:
     """Owns the set of subscriptions. Lives on one event loop: publish from that loop only.
 
-    count_drop: called once per event and subscriber that lost it.
+    count_drop: called once per event and subscriber that lost it. wanted: set while somebody is subscribed.
     """
 
     def __init__(self, *, count_drop: Callable[[], None], capacity: int = 256, subscribers: int = 64) -> None:
@@ -58,9 +62,15 @@ class EventFeed:
         self._most = subscribers
         self._subscriptions: set[Subscription] = set()
         self._closed = False
+        self._told: deque[int] = deque(maxlen=_REMEMBERED)
+        self.wanted = asyncio.Event()
 
     def publish(self, event: Event) -> None:
-        """Offer the event to every subscriber, without waiting."""
+        """Offer the event to every subscriber, without waiting; one that was told already is not told again."""
+        if event.id:
+            if event.id in self._told:
+                return
+            self._told.append(event.id)
         for subscription in self._subscriptions:
             if not subscription.offer(event):
                 self._count_drop()
@@ -78,9 +88,12 @@ class EventFeed:
             raise TooManySubscribers
         subscription = Subscription(self._capacity)
         self._subscriptions.add(subscription)
+        self.wanted.set()
         if self._closed:
             subscription.end()
         try:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
+            if not self._subscriptions:
+                self.wanted.clear()

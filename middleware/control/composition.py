@@ -21,6 +21,7 @@ from middleware.control.admin_server import AdminServer
 from middleware.control.admin_view import admin_state
 from middleware.control.benchmarking import Benchmarking, Schedule
 from middleware.control.budget import Budget, caps_of, prices_of
+from middleware.control.elsewhere import Elsewhere
 from middleware.control.emotions import Emotions, emotion_rules
 from middleware.control.exporting import BenchmarkExport
 from middleware.control.judges import Judges, make_judges
@@ -90,6 +91,7 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
         probing.on_saved.append(emotions.take)
         workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
         workers.append(Worker("budget", shared.budget.run))
+        workers.append(Worker("events", Elsewhere(shared.store, shared.feed).run))
         workers.append(Worker("emotions", emotions.run))
         if benchmarking is not None:
             await benchmarking.restore()

@@ -12,6 +12,7 @@ from middleware.store.statements import insert_into, values_of
 __all__ = [
     "add_tokens",
     "events_since",
+    "latest_event_id",
     "load_state",
     "save_event",
     "save_state",
@@ -29,6 +30,11 @@ def events_since(connection: Connection, since_id: int, limit: int) -> list[Even
     """Events with a greater id, oldest first."""
     rows = connection.execute(select(events).where(events.c.id > since_id).order_by(events.c.id).limit(limit))
     return [Event(**values_of(row)) for row in rows]
+
+
+def latest_event_id(connection: Connection) -> int:
+    """The cursor behind which nothing is saved yet; 0 for none."""
+    return int(connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())
 
 
 def save_state(connection: Connection, name: str, value: Mapping[str, Any], now: float) -> None:

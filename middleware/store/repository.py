@@ -257,6 +257,11 @@ class Store:
         with self._reading() as connection:
             return journal.events_since(connection, since_id, limit)
 
+    def latest_event_id(self) -> int:
+        """The id of the newest event, 0 for none."""
+        with self._reading() as connection:
+            return journal.latest_event_id(connection)
+
     def save_progress(
         self,
         name: str,

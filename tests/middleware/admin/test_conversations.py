@@ -13,7 +13,17 @@ def probe(turn: int, kind: str = "perception", outcome: str = "scored", **emotio
     ended = NOW - 10 - (3 - turn) * 100
     reason = "" if outcome == "scored" else "no_scores"
     return ProbeResult(
-        "tutor", "hashed-conv-1", turn, kind, outcome, emotions, reason, "judge-a", 0, 0, 0.1, ended + 2, ended
+        "tutor",
+        "hashed-conv-1",
+        turn,
+        kind,
+        outcome,
+        emotions,
+        reason,
+        "judge-a",
+        latency_seconds=0.1,
+        at=ended + 2,
+        turn_ended_at=ended,
     )
 
 

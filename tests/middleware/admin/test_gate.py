@@ -9,7 +9,7 @@ from fastapi.routing import iter_route_contexts
 from middleware.admin import Access, create_app
 
 READ, OPERATE = "read-token-0123456789", "operate-token-0123456789"
-FILLERS = {"run_id": "run-1", "conversation": "conv-1", "alarm": "7", "name": "status.css"}
+FILLERS = {"deployment": "tutor", "run_id": "run-1", "conversation": "conv-1", "alarm": "7", "name": "status.css"}
 READING_POSTS = {"/api/v1/conversations/lookup"}
 
 

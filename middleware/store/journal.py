@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from middleware.records.event import Event
 from middleware.store.schema import events, states, token_usage
@@ -12,8 +12,10 @@ from middleware.store.statements import insert_into, values_of
 __all__ = [
     "add_tokens",
     "events_since",
+    "is_at",
     "latest_event_id",
     "load_state",
+    "rename_state",
     "save_event",
     "save_state",
     "tokens_used",
@@ -51,6 +53,22 @@ def load_state(connection: Connection, name: str) -> dict[str, Any] | None:
     """The named state, or None."""
     found = connection.execute(select(states.c.value).where(states.c.name == name)).scalar_one_or_none()
     return None if found is None else dict(found)
+
+
+def is_at(connection: Connection, name: str, revision: int) -> bool:
+    """Whether the named state still is the one of that revision, 0 where none was saved; nobody else can move it on
+    before this transaction ends."""
+    if revision == 0:  # a row that is not there can't be locked, so one is put in its place
+        placeholder = insert_into(connection, states).values(name=name, value={}, saved_at=0.0)
+        connection.execute(placeholder.on_conflict_do_nothing(index_elements=["name"]))
+    found = connection.execute(select(states.c.value).where(states.c.name == name).with_for_update()).scalar()
+    return found is not None and found.get("revision", 0) == revision
+
+
+def rename_state(connection: Connection, name: str, to: str) -> bool:
+    """Give the named state another name; False where there is none."""
+    statement = update(states).where(states.c.name == name).values(name=to)
+    return connection.execute(statement.returning(states.c.name)).first() is not None
 
 
 def add_tokens(connection: Connection, purpose: str, type_: str, tokens: int, at: float) -> None:

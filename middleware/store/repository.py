@@ -267,18 +267,31 @@ class Store:
         name: str,
         value: Callable[[Sequence[int], int | None], Mapping[str, Any]],
         *,
+        after: int,
         events: Sequence[Event] = (),
         baseline: BaselineRecord | None = None,
-    ) -> Progress:
+        fence: Fence | None = None,
+    ) -> Progress | None:
         """A state together with what happened on the way to it: all of it, or nothing.
 
-        value: makes the state from the ids that the events got and the id of the baseline, if there is one.
+        value: makes the state from the ids that the events got and the id of the baseline, if there is one. after: the
+        revision that it follows, 0 for none. None, and nothing is written, where another process moved the state on
+        meanwhile or the fence is no longer held.
         """
         with self._writing() as connection:
+            if fence is not None and not slots.holds(connection, fence):
+                return None
+            if not journal.is_at(connection, name, after):
+                return None
             ids = tuple(journal.save_event(connection, event) for event in events)
             baseline_id = baselines.add(connection, baseline) if baseline is not None else None
             journal.save_state(connection, name, value(ids, baseline_id), self._clock())
             return Progress(ids, baseline_id)
+
+    def set_state_aside(self, name: str, kept: str, event: Event) -> int | None:
+        """Keep a state under another name, where nothing reads it, and say so; the event's id, or None without one."""
+        with self._writing() as connection:
+            return journal.save_event(connection, event) if journal.rename_state(connection, name, kept) else None
 
     # -- baselines
 

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from queue import Queue
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from middleware.benchmark.fake_upstream import FakeServer, FakeUpstream, PromptBook, Recording, Stages, bind, create_app
 from scorer.items import Item, ItemSet
@@ -62,3 +64,17 @@ def serve_fake() -> Iterator[Callable[[FakeUpstream], str]]:
     for server, thread in running:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'eqwatch.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return url

@@ -19,7 +19,7 @@ from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics
 from middleware.records.benchmark import ItemResult
 from middleware.records.event import Event
-from middleware.store import Store
+from middleware.store import Fence, Store
 from scorer.items import ItemSet
 
 LABELS = {"deployment": "default", "item_set": "small"}
@@ -138,6 +138,54 @@ def test_another_replica_goes_on_where_the_first_one_stopped(store: Store, plan:
     asyncio.run(scenario())
 
 
+def test_a_replica_that_stalled_in_mid_batch_overwrites_nothing(store_url: str, plan: Plan) -> None:
+    """It wakes up after another one took over and went on: its batch counts for nothing, and it goes on from there."""
+
+    async def scenario(store: Store) -> None:
+        stalled, other = Process(store, [plan]), Process(store, [plan])
+        await stalled.batches(plan, 10)
+        watch = await stalled.watches.load(plan)
+        run, late = watch.run_id(), stalled.results(watch, 5.0, "fp")
+        fence = Fence(plan.name, 0.0, store.claim_slot(plan.name, 0.0, "stalled", 120.0, now=0.0) or 0)
+        assert store.claim_slot(plan.name, 0.0, "other", 120.0, now=121.0) == 2
+        assert not await stalled.watches.conclude(watch, run, late, 0.0, fence), "before the other one saved anything"
+        watch = await stalled.watches.load(plan)
+        late = stalled.results(watch, 5.0, "fp")
+        other.now = stalled.now
+        await other.batches(plan, 3)
+        before, told = store.load_state(plan.name), store.events()
+        assert not await stalled.watches.conclude(watch, run, late, 0.0), "nor afterwards, even without a fence"
+        assert (store.load_state(plan.name), store.events()) == (before, told)
+        mine, theirs = await stalled.watches.load(plan), await other.watches.load(plan)
+        assert (mine.run_id(), mine.standing) == (theirs.run_id(), theirs.standing)
+
+    with Store(store_url) as store:
+        asyncio.run(scenario(store))
+
+
+def test_a_change_that_meets_another_replica_s_batch_is_made_on_the_newest_state(store_url: str, plan: Plan) -> None:
+    """A declaration and an acknowledgement through a replica that ran no batch for a while lose no batch."""
+
+    async def scenario(store: Store) -> None:
+        idle, busy = Process(store, [plan]), Process(store, [plan])
+        await idle.watches.load(plan)
+        await busy.batches(plan, 10)
+        await busy.batches(plan, 6, loss=3.0)
+        incident = (await busy.watches.load(plan)).standing.incident
+        index = (await busy.watches.load(plan)).state.index
+        assert await idle.watches.acknowledge(incident, new_baseline=False)
+        await busy.batches(plan, 1, loss=3.0)
+        await idle.watches.declare("default", "", "m-2", "planned")
+        newest = await busy.watches.load(plan)
+        assert newest.state.index > index
+        assert newest.standing.baseline_id == 1
+        assert newest.standing.upgrade is not None
+        assert newest.standing.upgrade.to_model == "m-2"
+
+    with Store(store_url) as store:
+        asyncio.run(scenario(store))
+
+
 def test_a_baseline_that_is_accepted_elsewhere_is_compared_with_from_the_next_batch_on(
     store: Store, plan: Plan
 ) -> None:
@@ -184,6 +232,50 @@ def test_a_state_of_another_version_is_set_aside_and_the_baseline_kept(store: St
         assert (watch.standing.state, watch.standing.baseline_id) == ("fine", 1)
         assert watch.run_id().rsplit("-", 2)[1] != runs.rsplit("-", 2)[1], "no old run is taken up"
         assert (await second.watches.load(plan)) is watch
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("old", [{"schema": 1, "revision": 7}, {"schema": 2, "revision": 7}, {}])
+def test_a_state_that_cannot_be_read_before_any_baseline_is_set_aside_once(
+    store: Store, plan: Plan, old: dict[str, Any]
+) -> None:
+    """Of an older schema, damaged or empty: one event, one copy, and commissioning begins anew, over restarts."""
+
+    async def scenario() -> None:
+        store.save_state(plan.name, old)
+        first = Process(store, [plan])
+        for _ in range(3):
+            watch = await first.watches.load(plan)
+        assert first.kinds() == ["state_set_aside"]
+        assert watch.standing.state == "not_measured"
+        second = Process(store, [plan])
+        await second.batches(plan, 10)
+        assert second.kinds() == ["baseline_accepted"]
+        assert [event.kind for event in store.events()] == ["state_set_aside", "baseline_accepted"]
+
+    asyncio.run(scenario())
+
+
+def test_the_branches_of_an_item_set_are_exported(store: Store, plan: Plan) -> None:
+    """One gauge for each branch that the items name, from the newest answers; a restart restores them."""
+    items = tuple(
+        replace(item, branch=("management", "use", "")[number % 3]) for number, item in enumerate(plan.item_set.items)
+    )
+    branched = replace(plan, item_set=replace(plan.item_set, items=items))
+
+    async def scenario() -> None:
+        process = Process(store, [branched])
+        await process.batches(branched, 3)
+        standing = (await process.watches.load(branched)).standing
+        assert set(standing.branch_points) == {"management", "use"}
+        restarted = Process(store, [branched])
+        await restarted.watches.load(branched)
+        for branch, points in standing.branch_points.items():
+            assert process.sample("bench_branch_score_points", branch=branch) == pytest.approx(points)
+            assert restarted.sample("bench_branch_score_points", branch=branch) == pytest.approx(points)
+            assert points == pytest.approx(90.0, abs=1.0)
+        assert process.sample("bench_branch_score_points", branch="") is None
 
     asyncio.run(scenario())
 

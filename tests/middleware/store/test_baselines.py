@@ -1,6 +1,7 @@
 """Baselines are appended, numbered, accepted and never changed."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -78,14 +79,54 @@ def test_a_state_is_saved_with_what_led_to_it_or_not_at_all(store: Store) -> Non
         return {"events": ids, "baseline": baseline_id}
 
     events = [Event("incident_closed", "tutor", 1.0), Event("baseline_accepted", "tutor", 1.0)]
-    progress = store.save_progress("watch", state, events=events, baseline=RECORD)
+    progress = store.save_progress("watch", state, after=0, events=events, baseline=RECORD)
+    assert progress is not None
     assert store.load_state("watch") == {"events": list(progress.event_ids), "baseline": progress.baseline_id}
     assert [event.id for event in store.events()] == list(progress.event_ids)
 
     def broken(ids: object, baseline_id: int | None) -> dict[str, object]:
         raise RuntimeError("killed here")
 
+    other = dataclasses.replace(RECORD, digest="z" * 64)
     with pytest.raises(RuntimeError, match="killed"):
-        store.save_progress("watch", broken, events=events, baseline=dataclasses.replace(RECORD, digest="z" * 64))
+        store.save_progress("watch", broken, after=0, events=events, baseline=other)
     assert len(store.events()) == 2
     assert len(store.baselines()) == 1
+
+
+def test_a_state_that_another_process_moved_on_is_not_written_over(store: Store) -> None:
+    """Who follows a revision that is no longer the newest writes nothing: no state, no event, no baseline."""
+    assert store.save_progress("watch", lambda *_: {"revision": 1, "by": "a"}, after=0)
+    assert store.save_progress("watch", lambda *_: {"revision": 2, "by": "b"}, after=1)
+    for after in (0, 1, 3):
+        late = [Event("incident_opened", "tutor", 1.0)]
+        assert store.save_progress("watch", lambda *_: {"by": "a"}, after=after, events=late, baseline=RECORD) is None
+    assert store.load_state("watch") == {"revision": 2, "by": "b"}
+    assert store.events() == []
+    assert store.baselines() == []
+
+
+def test_of_many_first_states_at_once_one_is_saved(store: Store) -> None:
+    """Whatever the interleaving, and the events are those of the one that was saved."""
+
+    def first(number: int) -> bool:
+        event = Event("baseline_accepted", str(number), 1.0)
+        return (
+            store.save_progress("watch", lambda *_: {"revision": 1, "by": number}, after=0, events=[event]) is not None
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        saved = list(pool.map(first, range(16)))
+    assert saved.count(True) == 1
+    assert store.load_state("watch") == {"revision": 1, "by": saved.index(True)}
+    assert [event.deployment for event in store.events()] == [str(saved.index(True))]
+
+
+def test_a_state_is_set_aside_once(store: Store) -> None:
+    """Under another name, with an event; a second process finds nothing left to do."""
+    store.save_state("watch", {"schema": 1})
+    event = Event("state_set_aside", "tutor", 1.0)
+    assert store.set_state_aside("watch", "watch|kept", event) == 1
+    assert store.set_state_aside("watch", "watch|kept-2", event) is None
+    assert (store.load_state("watch"), store.load_state("watch|kept")) == (None, {"schema": 1})
+    assert len(store.events()) == 1

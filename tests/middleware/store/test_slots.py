@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from middleware.records.benchmark import ItemResult, Protocol, Run
+from middleware.records.event import Event
 from middleware.store import Fence, Store
 
 
@@ -41,7 +42,7 @@ def test_of_many_claims_at_once_one_wins(store: Store) -> None:
 
 
 def test_a_stalled_owner_cannot_write_after_its_slot_passed_on(store: Store) -> None:
-    """Its attempt, its result and its end of the run are refused; the new owner's are taken."""
+    """Its attempt, its result, its end of the run and its state are refused; the new owner's are taken."""
     protocol = Protocol("s", "", "1", "tolerant", 0.0, 60, None, "text", False)
     store.begin_run(Run("r", "tutor", "batch", protocol, "m", "u", ("a",), 1, 0.0))
     stalled = Fence("bench", 0.0, store.claim_slot("bench", 0.0, "a", 10.0, now=0.0) or 0)
@@ -51,7 +52,11 @@ def test_a_stalled_owner_cannot_write_after_its_slot_passed_on(store: Store) -> 
     assert not store.mark_attempted("r", "a", 0, 12.0, fence=stalled)
     assert not store.save_item(late, fence=stalled)
     assert not store.finish_run("r", "finished", 10.0, 1, 12.0, fence=stalled)
+    late_event = [Event("incident_opened", "tutor", 12.0)]
+    assert store.save_progress("watch", lambda *_: {"revision": 1}, after=0, events=late_event, fence=stalled) is None
+    assert (store.load_state("watch"), store.events()) == (None, [])
     assert store.item_results("r") == []
+    assert store.save_progress("watch", lambda *_: {"revision": 1}, after=0, fence=owner)
     assert store.save_item(ItemResult("r", "a", 0, "scored", score=9.0, at=13.0), fence=owner)
     assert [result.score for result in store.item_results("r")] == [9.0]
 

@@ -11,7 +11,17 @@ import structlog
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter, Ticket
 from middleware.control.budget import Budget
 from middleware.errors import AnchorMissing, ConfigurationError
-from middleware.probe.judging import ANCHOR, REFERENCE, Anchor, AnchorJudge, Asker, Asking, Judge, ReferenceJudge
+from middleware.probe.judging import (
+    ANCHOR,
+    ANCHOR_FIX,
+    REFERENCE,
+    Anchor,
+    AnchorJudge,
+    Asker,
+    Asking,
+    Judge,
+    ReferenceJudge,
+)
 from middleware.settings import Settings
 from middleware.settings.schema import DeploymentSettings
 from middleware.settings.secrets import revealed
@@ -38,14 +48,11 @@ class Judges:
             if there[name] is None:
                 raise ConfigurationError(
                     f'deployments.judges of {deployment.name!r} names "{name}", which is not there: '
-                    + ("set judge.model and its api_key" if name == REFERENCE else _ANCHOR_FIX)
+                    + ("set judge.model and its api_key" if name == REFERENCE else ANCHOR_FIX)
                 )
         chosen = deployment.judges or (REFERENCE, ANCHOR)
         found = [there[name] for name in chosen]
         return tuple(judge for judge in found if judge is not None)
-
-
-_ANCHOR_FIX = "install eqwatch[anchor] and the weights of requirements/anchor-model.txt"
 
 
 def make_judges(
@@ -66,7 +73,7 @@ def make_judges(
     for deployment in settings.deployments:
         judges.of(deployment)
         if deployment.anchor_only and anchor is None:
-            raise ConfigurationError(f"deployments.anchor_only of {deployment.name!r} needs the anchor: {_ANCHOR_FIX}")
+            raise ConfigurationError(f"deployments.anchor_only of {deployment.name!r} needs the anchor: {ANCHOR_FIX}")
     return judges
 
 
@@ -101,7 +108,7 @@ def _load_anchor() -> Anchor:
     try:
         module = importlib.import_module("middleware.probe.anchor_weights")
     except ModuleNotFoundError as error:
-        raise AnchorMissing(f"the local anchor is not installed ({error.name} is missing): {_ANCHOR_FIX}") from None
+        raise AnchorMissing(f"the local anchor is not installed ({error.name} is missing): {ANCHOR_FIX}") from None
     anchor: Anchor = module.load_anchor()
     return anchor
 

@@ -55,7 +55,7 @@ class LocalAnchor:
         return emotion.casefold() in self._columns
 
     def rate(self, text: str, emotions: Sequence[str], context: Sequence[str] = ()) -> dict[str, float]:
-        """Intensities 0..10 of the text. context: what the same user said before, which counts for a very short text."""
+        """Intensities 0..10 of the text. context: what the same user said before, which counts for a few words."""
         pooled = self._read(text, context)
         learnt = self._heads.learnt(pooled)[0]
         return {

@@ -21,6 +21,8 @@ _LONGEST_PAUSE_SECONDS = 30.0
 # A child that ran for longer did not crash on start: the next pause is the first one again.
 _HEALTHY_SECONDS = 30.0
 _PR_SET_PDEATHSIG = 1
+# Beside traffic, a second thread of numpy mostly waits for a core, ten times longer than the work takes.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def back_off(crashes: int) -> float:
@@ -78,7 +80,7 @@ class Supervisor:
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=(theirs.fileno(),),
-                env=os.environ | {RELAY_FD: str(theirs.fileno())},
+                env=_ONE_THREAD | os.environ | {RELAY_FD: str(theirs.fileno())},
                 preexec_fn=_die_with_parent(),
                 start_new_session=True,  # a Ctrl-C at the terminal is the relay's to act on
             )

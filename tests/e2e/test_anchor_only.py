@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -63,6 +64,7 @@ def test_turns_are_rated_without_any_call(
     user's two requests and nothing else, with no key configured and none needed."""
     upstream, got = counted_upstream
     sidecar = start_sidecar(upstream, CONFIG)
+    assert b"OPENBLAS_NUM_THREADS=" in Path(f"/proc/{sidecar.control_pid()}/environ").read_bytes(), "beside traffic"
     headers = {"x-eqwatch-deployment": "robot", "x-eqwatch-conversation": "evening-1"}
     path = "/api/v1/conversations/evening-1/emotions"
     messages = [{"role": "user", "content": "I'm all alone here, nobody has called me for weeks."}]

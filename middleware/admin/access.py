@@ -1,8 +1,8 @@
 """Decides whether a request to the admin listener may pass: pure rules on headers, no I/O.
 
-Default deny: reading needs the scope ``read``, everything else ``operate``. Without a token only loopback is served,
-and then Host and origin are checked, since any page in a browser on this machine can reach loopback (DNS rebinding,
-CSRF).
+Default deny: reading needs the scope ``read``, handing in exchanges ``ingest``, everything else ``operate``. Without a
+token only loopback is served, and then Host and origin are checked, since any page in a browser on this machine can
+reach loopback (DNS rebinding, CSRF).
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from typing import Literal
 
 from middleware.errors import ConfigurationError
 
-__all__ = ["Access", "Refusal", "Scope"]
+__all__ = ["Access", "Refusal", "Scope", "is_local"]
 
-Scope = Literal["read", "operate"]
+Scope = Literal["read", "operate", "ingest"]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+# Hands in exchanges: open to the token of pods and applications, which may do nothing else.
+_INGESTING = frozenset({"/api/v1/exchanges", "/api/v1/observations", "/v1/traces"})
 # Asks for something by POST only because the question does not fit into a URL.
 _READING_POSTS = frozenset({"/api/v1/conversations/lookup"})
 
@@ -43,25 +45,28 @@ class Access:
 
     read_token: bytes = b""
     operate_token: bytes = b""
+    ingest_token: bytes = b""
 
     @classmethod
-    def for_listener(cls, listen: str, *, read_token: str = "", operate_token: str = "") -> Access:
+    def for_listener(
+        cls, listen: str, *, read_token: str = "", operate_token: str = "", ingest_token: str = ""
+    ) -> Access:
         """The policy for ``HOST:PORT`` or ``unix:/path``; raises ConfigurationError for an open door to the network."""
-        if not (read_token or operate_token) and not _is_local(listen):
+        if not (read_token or operate_token) and not is_local(listen):
             raise ConfigurationError(
                 f"admin.listen {listen!r} is reachable from outside and has no token: "
                 "set EQWATCH_ADMIN_TOKEN, or listen on 127.0.0.1"
             )
-        return cls(read_token.encode(), operate_token.encode())
+        return cls(read_token.encode(), operate_token.encode(), ingest_token.encode())
 
     @property
     def open(self) -> bool:
         """No token is set: everybody on this machine may read and operate."""
-        return not (self.read_token or self.operate_token)
+        return not (self.read_token or self.operate_token or self.ingest_token)
 
     def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
         """None where the request may pass. headers: lower-case names."""
-        needed: Scope = "read" if method in _SAFE_METHODS or path in _READING_POSTS else "operate"
+        needed = _needed(method, path)
         if self.open and not _is_loopback(_host_name(headers.get("host", ""))):
             return Refusal(
                 421, "foreign_host", "Without a token this listener answers to localhost and 127.0.0.1 only."
@@ -80,11 +85,22 @@ class Access:
             token = _basic_password(credentials)
         can_operate = _equal(token, self.operate_token)
         can_read = _equal(token, self.read_token) or can_operate
-        if not can_read:
+        can_ingest = _equal(token, self.ingest_token) or can_operate
+        if not (can_read or can_ingest):
             return Refusal(401, "unauthorized", "Send the admin token as 'Authorization: Bearer …'.", challenge=True)
         if needed == "operate" and not can_operate:
             return Refusal(403, "forbidden", "This needs the operate token (EQWATCH_ADMIN_OPERATE_TOKEN).")
+        if needed == "ingest" and not can_ingest:
+            return Refusal(403, "forbidden", "This needs the ingest token (EQWATCH_ADMIN_INGEST_TOKEN).")
+        if needed == "read" and not can_read:
+            return Refusal(403, "forbidden", "This needs the read token (EQWATCH_ADMIN_TOKEN).")
         return None
+
+
+def _needed(method: str, path: str) -> Scope:
+    if path in _INGESTING and method not in _SAFE_METHODS:
+        return "ingest"
+    return "read" if method in _SAFE_METHODS or path in _READING_POSTS else "operate"
 
 
 def _equal(given: bytes, expected: bytes) -> bool:
@@ -101,7 +117,8 @@ def _basic_password(credentials: str) -> bytes:
     return decoded.partition(b":")[2]
 
 
-def _is_local(listen: str) -> bool:
+def is_local(listen: str) -> bool:
+    """Whether only this machine reaches ``HOST:PORT`` or ``unix:/path``."""
     if listen.startswith("unix:"):
         return True
     return _is_loopback(listen.rpartition(":")[0])

@@ -1,11 +1,13 @@
 """Metrics, liveness and readiness."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from prometheus_client.registry import Collector
 
-from middleware.admin.state import AdminState
 from middleware.metrics import render
 
 __all__ = ["component_states", "router"]
@@ -13,7 +15,23 @@ __all__ = ["component_states", "router"]
 _WELL = frozenset({"running", "ok"})
 
 
-def component_states(state: AdminState) -> dict[str, dict[str, bool | str]]:
+class Observed(Protocol):
+    """The parts of a process's state that are looked at here."""
+
+    @property
+    def registry(self) -> Collector: ...
+
+    @property
+    def readiness(self) -> Callable[[], Mapping[str, bool | str]]: ...
+
+    @property
+    def workers(self) -> Callable[[], Mapping[str, str]]: ...
+
+    @property
+    def refresh_relay(self) -> Callable[[], Awaitable[None]]: ...
+
+
+def component_states(state: Observed) -> dict[str, dict[str, bool | str]]:
     """Component -> ``{"ok", "detail"}``, readiness first, then each worker as ``worker:NAME``."""
     found = dict(state.readiness()) | {f"worker:{name}": value for name, value in state.workers().items()}
     return {
@@ -25,7 +43,7 @@ def component_states(state: AdminState) -> dict[str, dict[str, bool | str]]:
     }
 
 
-def router(state: AdminState) -> APIRouter:
+def router(state: Observed) -> APIRouter:
     """The routes over this state."""
     routes = APIRouter(tags=["health"])
 

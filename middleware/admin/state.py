@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client.registry import Collector
 
@@ -15,6 +15,9 @@ from middleware.metrics import Metrics
 from middleware.records.emotion_report import EmotionReport
 from middleware.records.standing import Standing
 from middleware.store import Store
+
+if TYPE_CHECKING:
+    from middleware.admin.ingest import Ingest
 
 __all__ = ["AdminState", "BenchmarkInfo", "DeploymentInfo", "Upgrade"]
 
@@ -74,7 +77,7 @@ class AdminState:
     calls_stopped_by: who stops all own calls, `settings` or `operator`; empty where nobody does.
     lookup: the id of the conversation that these chat messages belong to, or None. acknowledge: False for an unknown
     alarm. emotions: what is known of a deployment's users over time. refresh_relay: fetches the relay's numbers within
-    a short limit of its own. clock: Unix seconds, UTC.
+    a short limit of its own. ingest: takes exchanges from the network; None where nobody does. clock: Unix seconds.
     """
 
     store: Store
@@ -101,3 +104,4 @@ class AdminState:
     lookup: Callable[[list[dict[str, Any]]], str | None] = _nobody
     emotions: Callable[[str], EmotionReport | None] = _unknown
     refresh_relay: Callable[[], Awaitable[None]] = _nothing
+    ingest: Ingest | None = None

@@ -18,6 +18,7 @@ from middleware.cli.demo import demo
 from middleware.cli.fake_upstream import fake_upstream
 from middleware.cli.gate import gate
 from middleware.cli.items import app as items_app
+from middleware.cli.monitor import monitor
 from middleware.cli.plan import plan
 from middleware.cli.run import run
 from middleware.cli.score import score
@@ -60,6 +61,7 @@ def _root(
 
 
 app.command()(serve)
+app.command()(monitor)
 app.command()(demo)
 app.command()(run)
 app.command()(score)

@@ -9,12 +9,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from middleware.admin.access import Access
-from middleware.control.admin_server import bound
-from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
-from middleware.errors import ConfigurationError
+from middleware.cli.serving import checked, checked_listener, said_of_benchmark, said_of_deployments
 from middleware.settings import Settings, load_settings, relay_config
-from middleware.settings.secrets import conversation_salt, dump_settings, revealed
+from middleware.settings.monitor import monitor_target
+from middleware.settings.secrets import conversation_salt, dump_settings, shared_salt
 
 __all__ = ["serve"]
 
@@ -26,6 +24,9 @@ def serve(
     ] = None,
     admin_listen: Annotated[str | None, typer.Option(help="Admin listener, HOST:PORT. [127.0.0.1:8081]")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where the store and the items are kept.")] = None,
+    monitor: Annotated[
+        str | None, typer.Option(help="Report to the monitor at this URL, and own no benchmark, probe or store.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file; default: eqwatch.toml if there.")] = None,
 ) -> None:
     """Put the sidecar in front of a chat model.
@@ -43,8 +44,10 @@ def serve(
         overrides["admin"] = {"listen": admin_listen}
     if data_dir:
         overrides["data_dir"] = data_dir
+    if monitor:
+        overrides["monitor"] = {"url": monitor}
     settings = load_settings(config, overrides)
-    relay = relay_config(settings, key_salt=conversation_salt(settings))
+    relay = relay_config(settings, key_salt=_salt(settings))
     _check(settings)
     _say(settings)
     _become_relay(
@@ -58,29 +61,37 @@ def serve(
 
 def _say(settings: Settings) -> None:
     """What is about to run, for the person at the terminal."""
-    sampled = [d.name for d in settings.deployments if d.sampled]
-    missing = missing_settings(settings)
-    for line in (
-        f"status page and metrics: http://{settings.admin.listen}/",
-        f"benchmark: {'not configured, set ' + ' and '.join(missing) if missing else settings.benchmark.model}",
-        f"sampled deployments: {', '.join(sampled) or 'none (a deployment is sampled once its purpose is set)'}",
-    ):
+    scheme = "https" if settings.admin.certificate else "http"
+    if settings.monitor.url:
+        lines = [
+            f"metrics: {scheme}://{settings.admin.listen}/metrics",
+            f"reports to the monitor at {settings.monitor.url}",
+            said_of_deployments(settings),
+        ]
+    else:
+        lines = [
+            f"status page and metrics: {scheme}://{settings.admin.listen}/",
+            said_of_benchmark(settings),
+            said_of_deployments(settings),
+        ]
+    for line in lines:
         typer.echo(f"eqwatch: {line}", err=True)
+
+
+def _salt(settings: Settings) -> bytes:
+    """One made here would be nobody else's: a sidecar that reports needs the configured one."""
+    if settings.monitor.url:
+        return shared_salt(settings, "eqwatch serve --monitor")
+    return conversation_salt(settings)
 
 
 def _check(settings: Settings) -> None:
     """What control would trip over later is said now, before anything listens."""
-    admin = settings.admin
-    Access.for_listener(admin.listen, read_token=revealed(admin.token), operate_token=revealed(admin.operate_token))
-    if benchmark_configured(settings):
-        benchmark_plans(settings)
-    try:
-        bound(admin.listen).close()
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise ConfigurationError(
-            f"admin.listen {admin.listen!r} can't be used ({reason}): pass --admin-listen HOST:PORT"
-        ) from error
+    if settings.monitor.url:
+        monitor_target(settings)
+        checked_listener(settings)
+    else:
+        checked(settings)
 
 
 def _become_relay(configuration: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import uvloop
 
 from middleware.control.composition import serve
 from middleware.control.logs import configure_logs
+from middleware.control.observing import observe
 from middleware.settings.secrets import restore_settings
 
 _RELAY_FD = "EQWATCH_RELAY_FD"
@@ -24,7 +25,7 @@ def main() -> int:
     relay = socket.socket(fileno=int(os.environ.pop(_RELAY_FD)))
     relay.setblocking(False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(settings, relay))
+        return runner.run(observe(settings, relay) if settings.monitor.url else serve(settings, relay))
 
 
 if __name__ == "__main__":

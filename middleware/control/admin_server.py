@@ -9,6 +9,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from middleware.settings.schema import AdminSettings
+
 __all__ = ["AdminServer", "bound"]
 
 _DRAIN_SECONDS = 3
@@ -41,10 +43,13 @@ class _Server(uvicorn.Server):
 
 
 class AdminServer:
-    """``HOST:PORT`` or ``unix:/path``. closing is called before open streams are waited for."""
+    """Listens where the settings say, over TLS where they name a certificate.
 
-    def __init__(self, app: FastAPI, listen: str, *, closing: Callable[[], None]) -> None:
-        self._listen = listen
+    closing is called before open streams are waited for.
+    """
+
+    def __init__(self, app: FastAPI, settings: AdminSettings, *, closing: Callable[[], None]) -> None:
+        self._listen = settings.listen
         self._closing = closing
         self._config = uvicorn.Config(
             app,
@@ -53,6 +58,8 @@ class AdminServer:
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=_DRAIN_SECONDS,
+            ssl_certfile=settings.certificate or None,
+            ssl_keyfile=settings.certificate_key or None,
         )
 
     async def run(self) -> None:

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from middleware.admin.access import Access
 from middleware.admin.feed import EventFeed
+from middleware.admin.ingest import Ingest
 from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade
 from middleware.control.benchmarking import Benchmarking
 from middleware.control.link import RelayLink
@@ -36,7 +37,8 @@ def admin_state(
     feed: EventFeed,
     *,
     clock: Callable[[], float],
-    link: RelayLink,
+    link: RelayLink | None,
+    ingest: Ingest,
     benchmarking: Benchmarking | None,
     probing: Probing,
     emotions: Callable[[str], EmotionReport | None],
@@ -44,7 +46,10 @@ def admin_state(
     switch: CallSwitch,
     workers: Callable[[], Mapping[str, str]],
 ) -> AdminState:
-    """Everything wired. Without a benchmark, pausing answers and changes nothing, and the page says what is missing."""
+    """Everything wired. link: None in a monitor, which has no relay.
+
+    Without a benchmark, pausing answers and changes nothing, and the page says what is missing.
+    """
 
     async def pause(paused: bool) -> None:
         if benchmarking is not None:
@@ -72,10 +77,11 @@ def admin_state(
             settings.admin.listen,
             read_token=revealed(settings.admin.token),
             operate_token=revealed(settings.admin.operate_token),
+            ingest_token=revealed(settings.admin.ingest_token),
         ),
         feed=feed,
         clock=clock,
-        readiness=lambda: {"relay": link.connected or "not connected", "store": spool.failing or True},
+        readiness=lambda: _readiness(link, spool),
         workers=workers,
         deployments=_deployments(settings),
         benchmark=_benchmark(settings),
@@ -92,8 +98,19 @@ def admin_state(
         conversation_keys=probing.conversation_keys,
         lookup=probing.lookup,
         emotions=emotions,
-        refresh_relay=lambda: link.refresh(_REFRESH_SECONDS),
+        refresh_relay=lambda: _refreshed(link),
+        ingest=ingest,
     )
+
+
+def _readiness(link: RelayLink | None, spool: Spool) -> dict[str, bool | str]:
+    relay: dict[str, bool | str] = {} if link is None else {"relay": link.connected or "not connected"}
+    return relay | {"store": spool.failing or True}
+
+
+async def _refreshed(link: RelayLink | None) -> None:
+    if link is not None:
+        await link.refresh(_REFRESH_SECONDS)
 
 
 def _benchmark(settings: Settings) -> BenchmarkInfo:

@@ -4,11 +4,10 @@ import asyncio
 import os
 import platform
 import random
-import signal
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -19,13 +18,15 @@ from middleware.admin.app import create_app
 from middleware.admin.feed import EventFeed
 from middleware.control.admin_server import AdminServer
 from middleware.control.admin_view import admin_state
+from middleware.control.arrivals import Arrivals
 from middleware.control.benchmarking import Benchmarking, Schedule
 from middleware.control.budget import Budget, caps_of, prices_of
 from middleware.control.elsewhere import Elsewhere
 from middleware.control.emotions import Emotions, emotion_rules
 from middleware.control.exporting import BenchmarkExport
 from middleware.control.judges import Judges, make_judges
-from middleware.control.link import RelayClosedError, RelayLink
+from middleware.control.lifetime import until_stopped
+from middleware.control.link import RelayLink
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.control.probing import Probing
 from middleware.control.supervision import Supervisor, Worker
@@ -34,12 +35,15 @@ from middleware.control.watching import Watches
 from middleware.control.yielding import Yielding
 from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics, RelayCollector
+from middleware.probe.redaction import redacted
 from middleware.records.event import Event
 from middleware.records.exchange import Exchange
+from middleware.records.observation import Observation
 from middleware.settings import Settings
 from middleware.settings.secrets import conversation_salt, revealed
 from middleware.store import Store
 from middleware.store.spool import Spool
+from middleware.traffic.selecting import Picking
 from middleware.upstream import UpstreamClient, http_client
 
 __all__ = ["serve"]
@@ -75,18 +79,19 @@ class Shared:
         self.feed.publish(event)
 
 
-async def serve(settings: Settings, relay: socket.socket) -> int:
-    """Run until the relay closes its end or a signal arrives; the exit code."""
+async def serve(settings: Settings, relay: socket.socket | None) -> int:
+    """Run until the relay closes its end or a signal arrives; the exit code. relay: None in `eqwatch monitor`."""
     async with AsyncExitStack() as stack:
         shared = await _shared(settings, stack)
         queue: asyncio.Queue[Exchange] = asyncio.Queue(settings.probe.queue)
-        link = RelayLink(relay, queue=queue, exchanges_per_second=settings.probe.exchanges_per_second)
-        shared.registry.register(RelayCollector(lambda: link.snapshot))
+        link = _relay_link(shared, relay, queue)
         benchmarking = await _benchmarking(shared, stack)
         judges = await asyncio.to_thread(
             make_judges, settings, stack, shared.budget, verify=True if settings.judge.url else _trust(settings)
         )
-        probing = await _probing(shared, stack, queue, judges)
+        observations: asyncio.Queue[Observation] = asyncio.Queue(settings.probe.queue)
+        probing = await _probing(shared, stack, queue, observations, judges)
+        arrivals = _arrivals(shared, probing, observations)
         emotions = _emotions(shared, judges, benchmarking)
         probing.on_saved.append(emotions.take)
         workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
@@ -98,8 +103,9 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
             workers.append(Worker("benchmark", benchmarking.run))
         limiters = [probing.limiter, *([benchmarking.limiter] if benchmarking is not None else [])]
         limiters += [judges.limiter] if judges.limiter is not None else []
-        yielding = Yielding(link, limiters, yield_from=settings.benchmark.yield_from_requests)
-        workers.append(Worker("yielding", yielding.run))
+        if link is not None:
+            yielding = Yielding(link, limiters, yield_from=settings.benchmark.yield_from_requests)
+            workers.append(Worker("yielding", yielding.run))
 
         def restarted(worker: str) -> None:
             shared.metrics.worker_restarts_total.labels(worker=worker).inc()
@@ -114,6 +120,7 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
             shared.feed,
             clock=shared.clock,
             link=link,
+            ingest=arrivals,
             benchmarking=benchmarking,
             probing=probing,
             emotions=emotions.report,
@@ -121,36 +128,31 @@ async def serve(settings: Settings, relay: socket.socket) -> int:
             switch=shared.switch,
             workers=lambda: supervised[0].states,
         )
-        admin = AdminServer(create_app(state), settings.admin.listen, closing=shared.feed.close)
+        admin = AdminServer(create_app(state), settings.admin, closing=shared.feed.close)
         workers.append(Worker("admin", admin.run))
         supervised.append(Supervisor(workers, count_restart=restarted, rng=random.Random()))  # noqa: S311 - jitter
-        return await _until_stopped(link.serve, supervised[0].run, shared.spool)
+        return await until_stopped(
+            link.serve if link is not None else None, supervised[0].run, lambda: _drained(shared.spool)
+        )
 
 
-async def _until_stopped(
-    relay: Callable[[], Awaitable[None]], workers: Callable[[], Awaitable[None]], spool: Spool
-) -> int:
-    """Everything, until the relay is gone (it ended, or it starts control anew) or a signal says so."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+def _relay_link(shared: Shared, relay: socket.socket | None, queue: asyncio.Queue[Exchange]) -> RelayLink | None:
+    if relay is None:
+        return None
+    link = RelayLink(relay, queue=queue, exchanges_per_second=shared.settings.probe.exchanges_per_second)
+    shared.registry.register(RelayCollector(lambda: link.snapshot))
+    return link
 
-    async def until_relay_closes() -> None:
-        try:
-            await relay()
-        except* (RelayClosedError, ConnectionError):
-            _log.info("relay_closed")
-        finally:
-            stop.set()
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(until_relay_closes()), group.create_task(_awaited(workers))]
-        await stop.wait()
-        if not await spool.drained(_DRAIN_SECONDS):
-            _log.error("results_not_saved", waiting=spool.depth, store=spool.failing)
-        for task in tasks:
-            task.cancel()
-    return 0
+def _arrivals(shared: Shared, probing: Probing, queue: asyncio.Queue[Observation]) -> Arrivals:
+    """Exchanges from the network, in every form but a pod's."""
+    picking = Picking(probing.selection, clean=redacted, characters=shared.settings.probe.context_characters)
+    return Arrivals(picking, queue, metrics=shared.metrics, clock=shared.clock)
+
+
+async def _drained(spool: Spool) -> None:
+    if not await spool.drained(_DRAIN_SECONDS):
+        _log.error("results_not_saved", waiting=spool.depth, store=spool.failing)
 
 
 async def _flushed(budget: Budget) -> None:
@@ -159,10 +161,6 @@ async def _flushed(budget: Budget) -> None:
         await budget.flush()
     except StoreUnavailable as error:
         _log.error("budget_not_saved", reason=error.reason)
-
-
-async def _awaited(run: Callable[[], Awaitable[None]]) -> None:
-    await run()
 
 
 async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
@@ -236,11 +234,18 @@ def _emotions(shared: Shared, judges: Judges, benchmarking: Benchmarking | None)
     )
 
 
-async def _probing(shared: Shared, stack: AsyncExitStack, queue: asyncio.Queue[Exchange], judges: Judges) -> Probing:
+async def _probing(
+    shared: Shared,
+    stack: AsyncExitStack,
+    queue: asyncio.Queue[Exchange],
+    observations: asyncio.Queue[Observation],
+    judges: Judges,
+) -> Probing:
     probe = shared.settings.probe
     return Probing(
         shared.settings,
         queue=queue,
+        observations=observations,
         client=(await _client(shared.settings, stack, timeout_seconds=probe.timeout_seconds)).metered(
             shared.budget.meter("probe")
         ),

@@ -8,6 +8,7 @@ from typing import Any
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
 from middleware.control.budget import Budget
 from middleware.control.judges import Judges
+from middleware.control.selections import selection_of
 from middleware.metrics import Metrics
 from middleware.probe.answer_key import AnswerKey
 from middleware.probe.judging import ANCHOR, REFERENCE, Judge
@@ -15,13 +16,14 @@ from middleware.probe.pipeline import Pipeline
 from middleware.probe.worker import ProbeConfig, ProbeRule, ProbeWorker
 from middleware.records.conversation import ProbeResult, Turn
 from middleware.records.exchange import Exchange
+from middleware.records.observation import Observation
 from middleware.settings import Settings
 from middleware.store import Store
 from middleware.store.spool import Spool
-from middleware.traffic.caps import Caps, OptOuts
+from middleware.traffic.caps import Caps
 from middleware.traffic.conversation import ConversationTracker
 from middleware.traffic.hashing import conversation_keys
-from middleware.traffic.intake import Intake, IntakeRule
+from middleware.traffic.intake import Intake
 from middleware.traffic.sampling import chosen
 from middleware.upstream import UpstreamClient
 
@@ -36,6 +38,7 @@ class Probing:
         settings: Settings,
         *,
         queue: asyncio.Queue[Exchange],
+        observations: asyncio.Queue[Observation],
         client: UpstreamClient,
         store: Store,
         spool: Spool,
@@ -89,15 +92,14 @@ class Probing:
         ]
         # Without an operator key nothing is asked: a client's key is never used for a call of the sidecar's own.
         asked = probe.enabled and settings.upstream.api_key is not None
+        self.selection = selection_of(settings, salt, probed=asked)
+        caps = Caps(turns=probe.turns_per_conversation, conversations=probe.conversations_per_hour)
+        intake = Intake(self.selection, self._tracker, caps=caps)
         self._pipeline = Pipeline(
             queue,
-            intake=Intake(
-                _rules(settings, asked=asked),
-                self._tracker,
-                salt,
-                opt_outs=OptOuts(probe.opt_out_paths, frozenset(probe.opt_out_key_ids)),
-                caps=Caps(turns=probe.turns_per_conversation, conversations=probe.conversations_per_hour),
-            ).take,
+            intake=intake.take,
+            observations=observations,
+            place=intake.place,
             probe=worker.probe,
             metrics=metrics,
             concurrency=probe.concurrency,
@@ -128,16 +130,6 @@ class Probing:
     def lookup(self, messages: list[dict[str, Any]]) -> str | None:
         """The id of the newest conversation with these messages, or None."""
         return self._tracker.lookup(messages)
-
-
-def _rules(settings: Settings, *, asked: bool) -> list[IntakeRule]:
-    enabled = settings.probe.enabled
-    return [
-        IntakeRule(
-            d.name, d.sample_rate if d.sampled and (asked or (enabled and d.anchor_only)) else 0.0, d.match.models
-        )
-        for d in settings.deployments
-    ]
 
 
 def _answer_keys(settings: Settings, judges: Judges) -> Iterator[tuple[Judge, dict[str, tuple[str, ...]]]]:

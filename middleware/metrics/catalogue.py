@@ -19,6 +19,7 @@ GROUPS = {
     "identity": "What runs, and which model answers",
     "traffic": "Traffic through the relay",
     "benchmark": "Scheduled EQ-Bench batches",
+    "fleet": "From many sidecars to one monitor",
     "probes": "Probes of sampled conversations",
     "operation": "The sidecar's own health and cost",
 }
@@ -43,6 +44,7 @@ LABELS = {
     "reason": "closed set, see the help text",
     "scorer_version": "version of the scorer",
     "scoring_profile": "`official`, `lm-eval` or `tolerant`",
+    "source": "`observer`, `api` or `otel`",
     "side": "`client` or `upstream`",
     "temperature": "sampling temperature of the benchmark",
     "to_model": "allow-listed model name, or `other`",
@@ -305,7 +307,8 @@ _PROBES: tuple[Family, ...] = (
         "counter",
         "probes",
         "Turns by outcome of their probes: scored (all), unparseable, refused, truncated, api_error, timeout; "
-        "or why they were not probed: undecodable, not_configured, opted_out, not_sampled, conversation_cap, "
+        "or why they were not probed: undecodable, not_configured, opted_out, not_sampled, "
+        "beginning_unknown, conversation_cap, "
         "hourly_cap, queue_full, budget, paused, error.",
         "1",
         ("deployment", "outcome"),
@@ -526,7 +529,47 @@ _OPERATION: tuple[Family, ...] = (
     Family("store_errors_total", "counter", "operation", "Store operations that failed, by reason.", "1", ("reason",)),
 )
 
-CATALOGUE: tuple[Family, ...] = (*_IDENTITY, *_TRAFFIC, *_BENCHMARK, *_PROBES, *_OPERATION)
+_FLEET: tuple[Family, ...] = (
+    Family(
+        "observed_exchanges_total",
+        "counter",
+        "fleet",
+        "Exchanges that the observer of a sidecar took from its relay, by outcome: chosen (for the monitor), or why "
+        "they stayed: undecodable, not_configured, opted_out, not_sampled, beginning_unknown, error.",
+        "1",
+        ("deployment", "outcome"),
+    ),
+    Family(
+        "forwarded_exchanges_total",
+        "counter",
+        "fleet",
+        "Exchanges that the monitor answered for, by what it did: accepted, duplicate, or why it dropped them: "
+        "not_configured, queue_full, undecodable, opted_out, not_sampled, beginning_unknown, other.",
+        "1",
+        ("outcome",),
+    ),
+    Family(
+        "forward_attempts_total",
+        "counter",
+        "fleet",
+        "Deliveries to the monitor by outcome: delivered, timeout, connection, unavailable, unauthorized, other_salt, "
+        "too_large, refused, protocol.",
+        "1",
+        ("outcome",),
+    ),
+    Family(
+        "arrived_exchanges_total",
+        "counter",
+        "fleet",
+        "Exchanges that were handed in over the network, by source and outcome: accepted, duplicate, or why not: "
+        "ignored (a span that is no chat), undecodable, not_configured, opted_out, not_sampled, beginning_unknown, "
+        "queue_full.",
+        "1",
+        ("source", "outcome"),
+    ),
+)
+
+CATALOGUE: tuple[Family, ...] = (*_IDENTITY, *_TRAFFIC, *_BENCHMARK, *_PROBES, *_FLEET, *_OPERATION)
 _BY_NAME = {entry.name: entry for entry in CATALOGUE}
 
 

@@ -119,6 +119,11 @@ class Metrics:
         self.awareness_reads_total = make.counter("awareness_reads_total")
         self.awareness_age_seconds = make.histogram("awareness_age_seconds")
 
+        self.observed_exchanges_total = make.counter("observed_exchanges_total")
+        self.forwarded_exchanges_total = make.counter("forwarded_exchanges_total")
+        self.forward_attempts_total = make.counter("forward_attempts_total")
+        self.arrived_exchanges_total = make.counter("arrived_exchanges_total")
+
         self.tokens_total = make.counter("tokens_total")
         self.token_budget_limit = make.gauge("token_budget_limit")
         self.token_budget_remaining = make.gauge("token_budget_remaining")

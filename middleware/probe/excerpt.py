@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from middleware.records.conversation import Message
+from middleware.records.conversation import OMITTED, Message
 
 __all__ = ["Excerpt", "excerpt", "up_to_user"]
 
@@ -38,8 +38,9 @@ def excerpt(messages: Sequence[Message], *, characters: int, clean: Callable[[st
             break
         shown = cleaned + shown
         left -= size
+    earlier = sum(int(message.text) for message in messages if message.role == OMITTED)
     said = "\n".join(message.text for message in shown if message.role == "user")
-    return Excerpt("\n".join(map(_lines, shown)), len(spoken) - len(shown), said)
+    return Excerpt("\n".join(map(_lines, shown)), earlier + len(spoken) - len(shown), said)
 
 
 def up_to_user(messages: Sequence[Message]) -> list[Message]:

@@ -3,16 +3,19 @@
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 
 from middleware.metrics import Metrics
 from middleware.records.conversation import ProbeResult, Skipped, Turn
 from middleware.records.exchange import Exchange
+from middleware.records.observation import Observation
 
 __all__ = ["Pipeline"]
 
 _log = structlog.get_logger(__name__)
+_Heard = TypeVar("_Heard", Exchange, Observation)
 
 
 class Pipeline:
@@ -20,6 +23,7 @@ class Pipeline:
 
     intake: decodes, recognises and samples (traffic.intake.Intake.take). probe: ProbeWorker.probe. concurrency: probes
     that are under way at once, at most; waiting: turns that may wait for one, more are counted as ``queue_full``.
+    observations, place: what was chosen before it came here, and what gives it its place (Intake.place).
     also: is shown each chosen turn before it is probed, without waiting: the answer key.
     """
 
@@ -28,6 +32,8 @@ class Pipeline:
         exchanges: asyncio.Queue[Exchange],
         *,
         intake: Callable[[Exchange], Turn | Skipped],
+        observations: asyncio.Queue[Observation] | None = None,
+        place: Callable[[Observation], Turn | Skipped] | None = None,
         probe: Callable[[Turn], Awaitable[list[ProbeResult] | Skipped]],
         metrics: Metrics,
         concurrency: int = 2,
@@ -36,6 +42,8 @@ class Pipeline:
     ) -> None:
         self._exchanges = exchanges
         self._intake = intake
+        self._observations: asyncio.Queue[Observation] = asyncio.Queue(1) if observations is None else observations
+        self._place = place
         self._probe = probe
         self._metrics = metrics
         self._concurrency = concurrency
@@ -45,29 +53,34 @@ class Pipeline:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._take_all(), name="probe-intake")
+            group.create_task(self._take_all(self._exchanges, self._intake, "exchanges"), name="probe-intake")
+            if self._place is not None:
+                group.create_task(self._take_all(self._observations, self._place, "arrivals"), name="probe-arrivals")
             for number in range(self._concurrency):
                 group.create_task(self._probe_all(), name=f"probe-{number}")
 
     async def drained(self) -> None:
         """Wait, while `run` runs, until every exchange that was put in has been dealt with."""
         await self._exchanges.join()
+        await self._observations.join()
         await self._turns.join()
 
-    async def _take_all(self) -> None:
+    async def _take_all(
+        self, queue: asyncio.Queue[_Heard], intake: Callable[[_Heard], Turn | Skipped], name: str
+    ) -> None:
         while True:
-            exchange = await self._exchanges.get()
+            heard = await queue.get()
             try:
-                await self._take(exchange)
+                await self._take(heard, intake)
             finally:
-                self._exchanges.task_done()
-                self._metrics.queue_depth.labels(queue="exchanges").set(self._exchanges.qsize())
+                queue.task_done()
+                self._metrics.queue_depth.labels(queue=name).set(queue.qsize())
 
-    async def _take(self, exchange: Exchange) -> None:
+    async def _take(self, heard: _Heard, intake: Callable[[_Heard], Turn | Skipped]) -> None:
         try:
-            taken = await asyncio.to_thread(self._intake, exchange)
+            taken = await asyncio.to_thread(intake, heard)
         except Exception as error:  # noqa: BLE001  one odd exchange must not stop the others
-            self._failed(exchange.deployment, error)
+            self._failed(heard.deployment, error)
             return
         if isinstance(taken, Skipped):
             self._skip(taken)

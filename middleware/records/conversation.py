@@ -3,7 +3,20 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Message", "ProbeKind", "ProbeOutcome", "ProbeResult", "SkipReason", "Skipped", "Transcript", "Turn"]
+__all__ = [
+    "OMITTED",
+    "Message",
+    "ProbeKind",
+    "ProbeOutcome",
+    "ProbeResult",
+    "SkipReason",
+    "Skipped",
+    "Transcript",
+    "Turn",
+]
+
+OMITTED = "omitted"
+"""Role of the message in place of earlier ones that stayed where they were heard; its text is how many."""
 
 ProbeKind = Literal["perception", "anticipation", "expressed", "retest"]
 ProbeOutcome = Literal["scored", "unparseable", "refused", "truncated", "api_error", "timeout"]
@@ -13,6 +26,7 @@ SkipReason = Literal[
     "not_configured",
     "opted_out",
     "not_sampled",
+    "beginning_unknown",
     "conversation_cap",
     "hourly_cap",
     "queue_full",
@@ -24,7 +38,7 @@ SkipReason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as text. role: ``system``, ``user``, ``assistant`` or ``tool``."""
+    """One message as text. role: ``system``, ``user``, ``assistant``, ``tool``, or `OMITTED`."""
 
     role: str
     text: str

@@ -103,7 +103,10 @@ def _explain(error: ValidationError, path: Path | None, text: str) -> str:
 
 
 def _secret(where: str) -> bool:
-    return where.rpartition(".")[2] in {"api_key", "token", "operate_token", "salt"} or where == "store.url"
+    return (
+        where.rpartition(".")[2] in {"api_key", "token", "operate_token", "ingest_token", "salt"}
+        or where == "store.url"
+    )
 
 
 def _dotted(location: Sequence[int | str]) -> str:

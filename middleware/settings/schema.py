@@ -37,6 +37,7 @@ __all__ = [
     "JudgeSettings",
     "LogSettings",
     "MatchSettings",
+    "MonitorSettings",
     "ProbeSettings",
     "RelaySettings",
     "Settings",
@@ -151,6 +152,37 @@ class AdminSettings(Section):
     token: SecretStr | None = Field(None, description="Bearer token that may read (EQWATCH_ADMIN_TOKEN).")
     operate_token: SecretStr | None = Field(
         None, description="Bearer token that may also pause, resume, declare and acknowledge."
+    )
+    ingest_token: SecretStr | None = Field(
+        None, description="Bearer token that may hand in exchanges and nothing else (EQWATCH_ADMIN_INGEST_TOKEN)."
+    )
+    certificate: str = Field("", description="PEM file of the listener's TLS certificate chain; empty: plain HTTP.")
+    certificate_key: str = Field("", description="PEM file of the certificate's key.")
+
+
+class MonitorSettings(Section):
+    """Where this sidecar's exchanges go when another process is the monitor: with `eqwatch serve --monitor URL`."""
+
+    url: str | None = Field(
+        None,
+        description="Base URL of the monitor's admin listener; set: this sidecar only relays, observes and reports.",
+    )
+    token: SecretStr | None = Field(
+        None, description="The monitor's ingest token (EQWATCH_MONITOR_TOKEN), which it knows as admin.ingest_token."
+    )
+    ca_file: str = Field(
+        "", description="PEM file of a private certificate authority; empty: the system's trust store."
+    )
+    allow_plaintext: bool = Field(
+        False, description="Report over http to another machine, as where a service mesh encrypts."
+    )
+    queue: int = Field(1000, ge=1, description="Exchanges that may wait; more are dropped and counted.")
+    queue_bytes: int = Field(16_777_216, ge=65_536, description="Bytes that may wait; more are dropped and counted.")
+    batch: int = Field(50, ge=1, le=100, description="Most exchanges in one delivery.")
+    linger_seconds: float = Field(0.1, ge=0, le=10, description="How long a delivery waits for more exchanges.")
+    timeout_seconds: float = Field(5, gt=0, description="Time limit of one delivery.")
+    retry_seconds: float = Field(
+        30, ge=0, description="How long an exchange waits for a monitor that is away; then it is dropped and counted."
     )
 
 
@@ -404,11 +436,15 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=lambda: default_data_dir(), description="Where the store and items are.")
     salt: SecretStr | None = Field(
-        None, min_length=16, description="Salt of conversation ids; default: made once and kept in the data directory."
+        None,
+        min_length=16,
+        description="Salt of conversation ids; default: made once and kept in the data directory. All sidecars of a "
+        "monitor and the monitor itself need the same one (EQWATCH_SALT).",
     )
     upstream: UpstreamSettings = Field(default_factory=UpstreamSettings)
     relay: RelaySettings = Field(default_factory=RelaySettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
+    monitor: MonitorSettings = Field(default_factory=MonitorSettings)
     benchmark: BenchmarkSettings = Field(default_factory=BenchmarkSettings)
     detection: DetectionSettings = Field(default_factory=DetectionSettings)
     probe: ProbeSettings = Field(default_factory=ProbeSettings)

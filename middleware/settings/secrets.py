@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from middleware.errors import ConfigurationError
 from middleware.settings.schema import Settings
 
-__all__ = ["conversation_salt", "dump_settings", "restore_settings", "revealed"]
+__all__ = ["conversation_salt", "dump_settings", "restore_settings", "revealed", "shared_salt"]
 
 _SALT_BYTES = 32
 
@@ -72,6 +72,17 @@ def conversation_salt(settings: Settings) -> bytes:
         raise ConfigurationError(
             f"data_dir {settings.data_dir} can't be used ({error.strerror}): pass --data-dir with a writable directory"
         ) from error
+
+
+def shared_salt(settings: Settings, command: str) -> bytes:
+    """The configured salt; raises ConfigurationError where there is none, since one made here is nobody else's."""
+    if settings.salt is None:
+        raise ConfigurationError(
+            f"salt is not set, and `{command}` needs it: every sidecar and the monitor have to hash alike, else the "
+            "next turn of a conversation finds no predecessor on another machine: set EQWATCH_SALT to one secret of 16 "
+            "characters or more in all of them"
+        )
+    return settings.salt.get_secret_value().encode()
 
 
 def _read_salt(path: Path) -> bytes:

@@ -7,7 +7,6 @@ goes on being probed in this hour and the next: half conversations would bias mo
 from dataclasses import dataclass
 
 from middleware.records.conversation import SkipReason, Turn
-from middleware.records.exchange import Exchange
 
 __all__ = ["Caps", "OptOuts"]
 
@@ -21,11 +20,10 @@ class OptOuts:
     paths: tuple[str, ...] = ()
     key_ids: frozenset[str] = frozenset()
 
-    def covers(self, exchange: Exchange) -> bool:
+    def covers(self, target: str, key_id: str) -> bool:
         """Whether this exchange is to be left alone."""
-        if exchange.key_id and exchange.key_id in self.key_ids:
+        if key_id and key_id in self.key_ids:
             return True
-        target = exchange.target.decode("latin-1")
         return any(target.startswith(prefix) for prefix in self.paths)
 
 

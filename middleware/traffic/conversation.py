@@ -6,19 +6,20 @@ far, the credential, the system prompt and who has not gone on yet decide; ``x-e
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from middleware.records.conversation import Message, Transcript, Turn
-from middleware.records.exchange import Exchange
+from middleware.records.conversation import Turn
+from middleware.records.observation import Observation
 from middleware.traffic.dialogue import Dialogue
-from middleware.traffic.hashing import conversation_id, id_of, salted
+from middleware.traffic.hashing import id_of, salted
 from middleware.traffic.openai_chat import read_request
 
 __all__ = ["ConversationTracker"]
 
 _PLACES_PER_KEY = 8
+_AWAITED_SHARE = 10
 
 
 @dataclass(slots=True)
@@ -40,10 +41,19 @@ class _Place:
             and (not here.conversation or self.conversation == here.conversation)
         )
 
+    def may_have_followed(self, here: "_Place") -> bool:
+        """The same, of an exchange that comes after its successor, whose conversation has an id already."""
+        return (
+            self.deployment == here.deployment
+            and (not here.key_id or here.key_id == self.key_id)
+            and (not here.conversation or here.conversation == self.conversation)
+        )
+
 
 class ConversationTracker:
-    """Gives each exchange its place. Thread-safe; exchanges of a conversation have to come in order.
+    """Gives each exchange its place. Thread-safe; exchanges of a conversation should come in order.
 
+    One that comes late, as from a pod that is slower than the one that had the next turn, still joins its successor.
     capacity: hashes that are kept, about five for each exchange; the least recently used go first.
     """
 
@@ -51,29 +61,36 @@ class ConversationTracker:
         self._salt = salt
         self._capacity = capacity
         self._places: OrderedDict[bytes, list[_Place]] = OrderedDict()
+        self._awaited: OrderedDict[bytes, _Place] = OrderedDict()
         self._minted = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def observe(self, deployment: str, exchange: Exchange, transcript: Transcript) -> Turn:
+    def observe(self, heard: Observation) -> Turn:
         """The turn that this exchange is; from now on its successor can find it."""
-        asked = Dialogue.of(transcript.messages)
-        named = conversation_id(self._salt, exchange.conversation) if exchange.conversation else ""
-        here = _Place(named, deployment, exchange.key_id, self._system(transcript.messages), 0)
+        trace = heard.trace
+        here = _Place(heard.conversation, heard.deployment, heard.key_id, trace.system, 0)
         with self._lock:
-            before = self._predecessor(here, asked, transcript)
-            here.index = self._index(before, here, asked)
+            before = self._predecessor(here, trace.before)
+            after = self._successor(here, trace.after)
+            here.index = self._index(before, after, here, heard)
             if before is not None:
                 before.continued = True
                 here.conversation = before.conversation
+                if after is not None:
+                    after.conversation = before.conversation
+            elif after is not None:
+                here.conversation = after.conversation
             elif not here.conversation:
-                here.conversation = self._mint(asked, exchange)
-            for key in self._keys(here, asked, transcript):
+                here.conversation = self._mint(heard)
+            here.continued = after is not None
+            for key in (*trace.after, self._name_key(here.conversation)):
                 self._keep(key, here)
-        ended_at = exchange.started_at + exchange.duration_seconds
-        return Turn(deployment, here.conversation, here.index, transcript, ended_at)
+            if before is None:
+                self._await(trace.awaits, here)
+        return Turn(heard.deployment, here.conversation, here.index, heard.transcript, heard.at)
 
     def lookup(self, messages: Iterable[Mapping[str, Any]]) -> str | None:
         """The id of the newest conversation with these chat messages, with or without the last reply; or None."""
@@ -92,49 +109,48 @@ class ConversationTracker:
             found = (places for key in keys if key is not None and (places := self._places.get(key)))
             return next((places[-1].conversation for places in found), None)
 
-    def _predecessor(self, here: _Place, asked: Dialogue, transcript: Transcript) -> _Place | None:
-        heard = asked.before_last_user()
-        keys = [
-            self._response_key(transcript.previous_response_id),
-            asked.key(self._salt, "asked") if asked.after_user else None,  # a tool was called without a word
-            heard.key(self._salt, "whole"),
-            heard.key(self._salt, "tail"),  # the client sends only the last messages
-            heard.key(self._salt, "users"),  # the client changed the reply
-        ]
+    def _predecessor(self, here: _Place, keys: Sequence[bytes]) -> _Place | None:
         for key in keys:
-            fitting = [place for place in self._places.get(key or b"", ()) if place.may_precede(here)]
+            fitting = [place for place in self._places.get(key, ()) if place.may_precede(here)]
             if fitting:
                 # max takes the first of equals: the newest comes first.
                 return max(reversed(fitting), key=lambda place: (place.system == here.system, not place.continued))
         return None
 
-    def _index(self, before: _Place | None, here: _Place, asked: Dialogue) -> int:
+    def _successor(self, here: _Place, keys: Sequence[bytes]) -> _Place | None:
+        """An exchange that came before this one though it was said later, and found nobody to follow."""
+        for key in keys:
+            place = self._awaited.get(key)
+            if place is not None and place.may_have_followed(here):
+                del self._awaited[key]
+                return place
+        return None
+
+    def _await(self, keys: Sequence[bytes], place: _Place) -> None:
+        for key in keys:
+            self._awaited[key] = place
+            self._awaited.move_to_end(key)
+        while len(self._awaited) > self._capacity // _AWAITED_SHARE:
+            self._awaited.popitem(last=False)
+
+    def _index(self, before: _Place | None, after: _Place | None, here: _Place, heard: Observation) -> int:
         """Counts on from the predecessor; where only the name is known, messages that were left out count too."""
+        trace = heard.trace
         if before is not None:
-            return before.index + asked.begins_turn
-        repeated = self._places.get(asked.key(self._salt, "asked") or b"", ())
+            return before.index + trace.begins_turn
+        if after is not None:
+            return max(1, trace.user_turns, after.index - 1)
+        repeated = self._places.get(trace.asked, ())
         for place in reversed(repeated):
             if here.conversation and place.conversation == here.conversation:
                 return place.index
-        known = self._places.get(self._name_key(here.conversation), ())
-        return max(1, asked.user_turns, *(place.index + asked.begins_turn for place in known))
+        known = self._places.get(self._name_key(here.conversation), ()) if here.conversation else ()
+        return max(1, trace.user_turns, *(place.index + trace.begins_turn for place in known))
 
-    def _mint(self, asked: Dialogue, exchange: Exchange) -> str:
+    def _mint(self, heard: Observation) -> str:
         self._minted += 1
-        seed = f"{exchange.started_at!r}:{self._minted}".encode()
-        return id_of(salted(self._salt, b"eq-minted", asked.key(self._salt, "asked") or b"", seed))
-
-    def _keys(self, here: _Place, asked: Dialogue, transcript: Transcript) -> list[bytes]:
-        heard = asked.answered(transcript.reply)
-        keys = [
-            asked.key(self._salt, "asked"),
-            heard.key(self._salt, "whole") if transcript.reply is not None else None,
-            heard.key(self._salt, "tail"),
-            asked.key(self._salt, "users"),
-            self._response_key(transcript.response_id),
-            self._name_key(here.conversation),
-        ]
-        return [key for key in keys if key is not None]
+        seed = f"{heard.at!r}:{self._minted}".encode()
+        return id_of(salted(self._salt, b"eq-minted", heard.trace.asked, seed))
 
     def _keep(self, key: bytes, place: _Place) -> None:
         places = self._places.setdefault(key, [])
@@ -143,17 +159,6 @@ class ConversationTracker:
         self._places.move_to_end(key)
         while len(self._places) > self._capacity:
             self._places.popitem(last=False)
-
-    def _system(self, messages: Iterable[Message]) -> bytes:
-        texts = (
-            " ".join(message.text.split()).encode("utf-8", "surrogatepass")
-            for message in messages
-            if message.role == "system"
-        )
-        return salted(self._salt, b"eq-system", *texts)
-
-    def _response_key(self, response_id: str) -> bytes | None:
-        return salted(self._salt, b"eq-response", response_id.encode()) if response_id else None
 
     def _name_key(self, conversation: str) -> bytes:
         return salted(self._salt, b"eq-name", conversation.encode())

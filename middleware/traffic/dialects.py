@@ -12,7 +12,7 @@ from middleware.traffic.reading import Answered, Asked, parse_object
 from middleware.traffic.sse import SSEDecoder
 from middleware.traffic.undecodable import Undecodable
 
-__all__ = ["FLAGS", "decode"]
+__all__ = ["FLAGS", "decode", "request_reader"]
 
 FLAGS = frozenset(
     {
@@ -83,6 +83,11 @@ def decode(exchange: Exchange) -> Transcript | Undecodable:
         response_id=answer.response_id,
         previous_response_id=asked.previous_response_id,
     )
+
+
+def request_reader(dialect: str) -> Callable[[dict[str, Any]], Asked | None]:
+    """What reads a request of this dialect; raises KeyError for another one."""
+    return _DIALECTS[dialect].read_request
 
 
 def _asked(dialect: _Dialect, exchange: Exchange) -> Asked | Undecodable:

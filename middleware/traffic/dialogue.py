@@ -12,11 +12,11 @@ from typing import Literal
 from middleware.records.conversation import Message
 from middleware.traffic.hashing import salted
 
-__all__ = ["Dialogue"]
+__all__ = ["WEAK_CHARACTERS", "Dialogue"]
 
 _REASONING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 # Weak keys hash a part of the conversation: short parts ("ok", "thanks") would join strangers.
-_WEAK_CHARACTERS = 32
+WEAK_CHARACTERS = 32
 
 KeyKind = Literal["whole", "asked", "tail", "users"]
 
@@ -63,7 +63,7 @@ class Dialogue:
             spoken = tuple(pair for pair in spoken if pair[0] == "user")
         elif kind == "tail":
             spoken = spoken[-2:] if [role for role, _ in spoken[-2:]] == ["user", "assistant"] else ()
-        if not spoken or (kind in ("users", "tail") and sum(len(text) for _, text in spoken) < _WEAK_CHARACTERS):
+        if not spoken or (kind in ("users", "tail") and sum(len(text) for _, text in spoken) < WEAK_CHARACTERS):
             return None
         parts = (part.encode("utf-8", "surrogatepass") for pair in spoken for part in pair)
         return salted(salt, b"eq-" + kind.encode(), *parts)

@@ -20,7 +20,8 @@ from middleware.store import Store
 from middleware.store.spool import Spool
 from middleware.traffic.conversation import ConversationTracker
 from middleware.traffic.hashing import conversation_id
-from middleware.traffic.intake import Intake, IntakeRule
+from middleware.traffic.intake import Intake
+from middleware.traffic.selecting import Selection, SelectionRule
 from middleware.upstream import UpstreamClient
 
 SALT = b"a salt of at least sixteen bytes"
@@ -55,8 +56,12 @@ def exchange(*said: str, reply: str = "Sure.", **changes: Any) -> Exchange:
 
 
 def intake(rate: float = 1.0) -> Intake:
-    rules = [IntakeRule("tutor", rate), IntakeRule("shop", rate, models=("shop-model",)), IntakeRule("off", 0.0)]
-    return Intake(rules, ConversationTracker(SALT), SALT)
+    rules = [
+        SelectionRule("tutor", rate),
+        SelectionRule("shop", rate, models=("shop-model",)),
+        SelectionRule("off", 0.0),
+    ]
+    return Intake(Selection(rules, SALT), ConversationTracker(SALT))
 
 
 def skips(metrics: Metrics) -> dict[tuple[str, str], float]:

@@ -8,7 +8,8 @@ from middleware.records.conversation import Skipped, Transcript, Turn
 from middleware.records.exchange import Exchange
 from middleware.traffic.caps import Caps, OptOuts
 from middleware.traffic.conversation import ConversationTracker
-from middleware.traffic.intake import Intake, IntakeRule
+from middleware.traffic.intake import Intake
+from middleware.traffic.selecting import Selection, SelectionRule
 
 SALT = b"a salt of at least sixteen bytes"
 HOUR = 3600.0
@@ -40,14 +41,16 @@ def exchange(**changes: Any) -> Exchange:
 )
 def test_routes_and_tenants_can_opt_out(changes: dict[str, Any], covered: bool) -> None:
     """By prefix of the target, or by the keyed hash of the credential."""
-    assert OptOuts(("/private",), frozenset({"00aa"})).covers(exchange(**changes)) is covered
+    given = exchange(**changes)
+    assert OptOuts(("/private",), frozenset({"00aa"})).covers(given.target.decode(), given.key_id) is covered
 
 
 def test_who_opted_out_is_counted_and_not_decoded() -> None:
     """The body is broken JSON, and nobody noticed."""
-    intake = Intake([IntakeRule("tutor", 1.0)], ConversationTracker(SALT), SALT, opt_outs=OptOuts(("/v1/chat",)))
+    rules = [SelectionRule("tutor", 1.0)]
+    intake = Intake(Selection(rules, SALT, opt_outs=OptOuts(("/v1/chat",))), ConversationTracker(SALT))
     assert intake.take(exchange()) == Skipped("tutor", "opted_out")
-    other = Intake([IntakeRule("tutor", 1.0)], ConversationTracker(SALT), SALT)
+    other = Intake(Selection(rules, SALT), ConversationTracker(SALT))
     assert other.take(exchange()) != Skipped("tutor", "opted_out")
 
 

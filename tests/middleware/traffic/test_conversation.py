@@ -3,52 +3,34 @@
 import pickle
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.records.conversation import Message, Transcript, Turn
-from middleware.records.exchange import Exchange
+from middleware.records.observation import Observation
 from middleware.traffic.conversation import ConversationTracker
 from middleware.traffic.dialogue import Dialogue
 from middleware.traffic.hashing import conversation_id, conversation_keys
 from middleware.traffic.sampling import chosen
+from middleware.traffic.trace import trace_of
 
 SALT = b"a salt of at least sixteen bytes"
 LONG = "I have read the chapter twice and the second rule still makes no sense to me."
 
 
-def exchange(**changes: Any) -> Exchange:
-    given = Exchange(
-        "tutor",
-        "openai_chat",
-        b"POST",
-        b"/v1/chat/completions",
-        [],
-        b"",
-        False,
-        200,
-        [],
-        b"",
-        False,
-        True,
-        "",
-        "",
-        100.0,
-        0.1,
-        2.5,
-    )
-    return msgspec.structs.replace(given, **changes)
+def heard(transcript: Transcript, deployment: str, *, conversation: str = "", key_id: str = "") -> Observation:
+    named = conversation_id(SALT, conversation) if conversation else ""
+    return Observation(deployment, transcript, trace_of(SALT, transcript), "", named, key_id, 102.5)
 
 
 class Client:
     """Says something, gets a reply, and repeats all of it the next time."""
 
-    def __init__(self, tracker: ConversationTracker, **exchange_changes: Any) -> None:
+    def __init__(self, tracker: ConversationTracker, **changes: str) -> None:
         self.tracker = tracker
         self.messages: list[Message] = []
-        self.changes = exchange_changes
+        self.changes = changes
 
     def say(self, text: str, reply: str | None, deployment: str = "tutor", **transcript: Any) -> Turn:
         self.messages.append(Message("user", text))
@@ -60,7 +42,7 @@ class Client:
     def request(self, reply: str | None, deployment: str = "tutor", **transcript: Any) -> Turn:
         answer = None if reply is None else Message("assistant", reply)
         seen = Transcript("openai_chat", "m", tuple(self.messages), answer, False, **transcript)
-        return self.tracker.observe(deployment, exchange(**self.changes), seen)
+        return self.tracker.observe(heard(seen, deployment, **self.changes))
 
 
 @pytest.fixture
@@ -178,9 +160,7 @@ def test_the_header_decides(tracker: ConversationTracker) -> None:
     turns.append(client.say("now", "Then."))
     assert {turn.conversation for turn in turns} == {conversation_id(SALT, "lesson-7")}
     assert [turn.index for turn in turns] == [1, 2, 3]
-    assert Client(ConversationTracker(b"another salt of 16 bytes"), conversation="lesson-7").say(
-        "hi", "x"
-    ).conversation != conversation_id(SALT, "lesson-7")
+    assert conversation_id(b"another salt of 16 bytes", "lesson-7") != conversation_id(SALT, "lesson-7")
 
 
 def test_a_repeated_first_request_is_the_same_turn_where_the_header_says_so(tracker: ConversationTracker) -> None:
@@ -262,7 +242,7 @@ def test_nothing_that_was_said_is_kept(tracker: ConversationTracker) -> None:
     client = Client(tracker, conversation="lesson-7", key_id="")
     client.messages = [Message("system", "heliotrope")]
     client.say("heliotrope", "heliotrope", response_id="heliotrope")
-    state = pickle.dumps((dict(tracker._places), list(tracker._places)))
+    state = pickle.dumps((dict(tracker._places), list(tracker._places), dict(tracker._awaited)))
     assert b"heliotrope" not in state
     assert b"lesson-7" not in state
 

@@ -1,0 +1,1 @@
+"""From many sidecars to one monitor: what leaves a pod, and how."""

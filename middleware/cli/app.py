@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from middleware.cli.baseline import app as baseline_app
 from middleware.cli.config import app as config_app
+from middleware.cli.dashboards import dashboards
 from middleware.cli.demo import demo
 from middleware.cli.fake_upstream import fake_upstream
 from middleware.cli.gate import gate
@@ -67,6 +68,7 @@ app.command()(run)
 app.command()(score)
 app.command()(gate)
 app.command()(plan)
+app.command()(dashboards)
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(items_app, name="items")
 app.add_typer(config_app, name="config")

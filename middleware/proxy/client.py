@@ -143,7 +143,7 @@ class ClientSide(ClientConnection):
         cell = context.counters.cell(match.name, dialect_of(head.target, head.content_type))
         if self._memo_tries:
             self._memo_tries -= 1
-            self._memo = Memo.of(raw, head, cell, match, key)
+            self._memo = Memo.of(raw, head, cell, match, key, self._memo)
         else:
             self._memo = None
         transit = self._transit = Transit(self, head, cell, began)
@@ -168,9 +168,10 @@ class ClientSide(ClientConnection):
         """Begin the transit of a whole request whose head was judged before; False where it isn't one."""
         context = self._context
         began = context.clock()
-        end = memo.match_whole(data, context.limits.body_bytes)
-        if not end:
+        known = memo.repeat(data, context.limits.body_bytes)
+        if known is None:
             return False
+        wire, end = known
         self._memo_tries = _MEMO_TRIES
         transit = self._spare
         if transit is None:
@@ -182,7 +183,7 @@ class ClientSide(ClientConnection):
         context.counters.inflight += 1
         if context.tap is not None and memo.match.tapped:
             transit.begin_recording(context, memo.match, memo.key_id)
-        self._send_whole(transit, memo.forward(data, end), data, end)
+        self._send_whole(transit, wire, data, end)
         transit.overhead = context.clock() - began
         return True
 

@@ -71,6 +71,7 @@ class Detecting:
             incidents=step.state,
             incident_ids={},
             rises={},
+            grounds={},
             upgrade=upgrade,
             collected=None,
             accept=True,
@@ -101,12 +102,15 @@ class Detecting:
             for kind in step.restart:
                 detector = self._detector.restart(detector, kind)
         closed = {incident.kind for incident in step.closed}
+        began = {i.kind: self.state.rises[i.kind] for i in step.opened if i.kind in self.state.rises}
+        grounds = {kind: rise for kind, rise in self.state.grounds.items() if kind not in closed}
         self.state = replace(
             self.state,
             detector=detector,
             incidents=step.state,
             incident_ids={kind: known for kind, known in self.state.incident_ids.items() if kind not in closed},
             rises={kind: rise for kind, rise in self.state.rises.items() if kind not in step.restart},
+            grounds={**grounds, **began},
         )
         return events
 

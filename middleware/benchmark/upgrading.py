@@ -30,7 +30,7 @@ class Upgrading(Detecting):
         before, now = self.state.model, self.plan.model
         if before == now:
             return []
-        self.state = replace(self.state, model=now)
+        self.state = replace(self.state, model=now, declared_at=at)
         upgrade = self.state.upgrade
         if upgrade is not None and not upgrade.settled and upgrade.standing.from_model == now:
             return self._withdraw(at)
@@ -42,6 +42,7 @@ class Upgrading(Detecting):
 
     def declare(self, from_model: str, to_model: str, *, at: float) -> list[Event]:
         """Somebody says that the version changes now, or that it changes back."""
+        self.state = replace(self.state, declared_at=at)
         upgrade = self.state.upgrade
         if upgrade is not None and not upgrade.settled and to_model == upgrade.standing.from_model != "":
             return self._withdraw(at)

@@ -33,7 +33,8 @@ class WatchState:
     index: of the next batch. model: that was asked last. collected: passes on the way to a baseline, None while none is
     made; accept: it is put in force without being asked for. baseline_id, retired_id: of the one in force, and of one
     that was given up. limits: of the CUSUMs, with the settings that they are for. incident_ids: of the events that
-    opened them. below_reference: it was told that the level fell below the reference of record by the margin.
+    opened them. grounds: what the open incidents rest on. declared_at: somebody last said that the version
+    changes. below_reference: it was told that the level fell below the reference of record by the margin.
     condition, since, detail: what was last said of it.
     """
 
@@ -54,6 +55,8 @@ class WatchState:
     incidents: IncidentState = field(default_factory=IncidentState)
     incident_ids: Mapping[Kind, int] = field(default_factory=dict)
     rises: Mapping[Kind, Rise] = field(default_factory=dict)
+    grounds: Mapping[Kind, Rise] = field(default_factory=dict)
+    declared_at: float | None = None
     upgrade: Upgrade | None = None
     recent: Recent = field(default_factory=dict)
     below_reference: bool = False
@@ -73,6 +76,7 @@ class WatchState:
             "limits": None if self.limits is None else [self.limits[0], list(self.limits[1])],
             "incident_ids": dict(self.incident_ids),
             "rises": {kind: asdict(rise) for kind, rise in self.rises.items()},
+            "grounds": {kind: asdict(rise) for kind, rise in self.grounds.items()},
             "recent": {item: list(scores) for item, scores in self.recent.items()},
         }
 
@@ -99,7 +103,8 @@ def restored(saved: Mapping[str, Any]) -> WatchState:
             given[name] = None if saved[name] is None else read(saved[name])
         limits = saved["limits"]
         given["limits"] = None if limits is None else (str(limits[0]), tuple(limits[1]))
-        given["rises"] = {kind: Rise(**rise) for kind, rise in saved["rises"].items()}
+        for name in ("rises", "grounds"):
+            given[name] = {kind: Rise(**rise) for kind, rise in saved.get(name, {}).items()}
         given["recent"] = {item: tuple(scores) for item, scores in saved["recent"].items()}
         return WatchState(**given)
     except (AttributeError, IndexError, KeyError, TypeError) as error:

@@ -21,6 +21,7 @@ from middleware.cli.gate import gate
 from middleware.cli.items import app as items_app
 from middleware.cli.monitor import monitor
 from middleware.cli.plan import plan
+from middleware.cli.rules import rules
 from middleware.cli.run import run
 from middleware.cli.score import score
 from middleware.cli.serve import serve
@@ -69,6 +70,7 @@ app.command()(score)
 app.command()(gate)
 app.command()(plan)
 app.command()(dashboards)
+app.command()(rules)
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(items_app, name="items")
 app.add_typer(config_app, name="config")

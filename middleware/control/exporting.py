@@ -1,8 +1,12 @@
 """Turns what the benchmark knows into metrics. Missing is no sample, never zero."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib.metadata import version
 
+from prometheus_client import Gauge
+
+from middleware.benchmark.detecting import KINDS
 from middleware.benchmark.plan import Plan
 from middleware.benchmark.watch import Watch
 from middleware.metrics import Metrics
@@ -59,26 +63,57 @@ class BenchmarkExport:
             metrics.bench_delta_points_lower: standing.delta_lower,
             metrics.bench_delta_points_upper: standing.delta_upper,
             metrics.bench_reference_delta_points: standing.reference_points,
+            metrics.bench_reference_delta_points_lower: standing.reference_lower,
+            metrics.bench_reference_delta_points_upper: standing.reference_upper,
             metrics.bench_last_success_timestamp_seconds: standing.last_batch_at,
+            metrics.upgrade_declared_timestamp_seconds: watch.state.declared_at,
         }
+        _set(labels, values)
+        for branch, points in standing.branch_points.items():
+            metrics.bench_branch_score_points.labels(**labels, branch=branch).set(points)
         if watch.state.baseline is not None:
             metrics.baseline_info.labels(**labels).info(
                 {"scoring_profile": plan.protocol.scoring_profile, "scorer_version": version("eqwatch")}
             )
-            incidents = watch.state.incidents
-            values[metrics.bench_regression_active] = float(incidents.regression is not None)
-            values[metrics.bench_change_active] = float(incidents.change is not None)
-        if (reading := watch.reading) is not None:
-            values[metrics.bench_regression_cusum_ratio] = reading.cusum_ratio
-            values[metrics.bench_regression_evidence_log10] = reading.e_log10
-            values[metrics.bench_change_evidence_log10] = reading.change_e_log10
-            values[metrics.bench_answer_change_ratio] = reading.answer_change_ratio
-        for gauge, value in values.items():
-            if value is not None:
-                gauge.labels(**labels).set(value)
-        for branch, points in standing.branch_points.items():
-            metrics.bench_branch_score_points.labels(**labels, branch=branch).set(points)
+        else:
+            metrics.baseline_info.remove_by_labels(labels)
+        self._detector(labels, watch)
+        self._incidents(labels, watch)
         self._upgrade(labels, standing.upgrade)
+
+    def _detector(self, labels: dict[str, str], watch: Watch) -> None:
+        """What the detectors say of the baseline in force; nothing where none is, such as after one was given up."""
+        metrics, state, reading = self._metrics, watch.state, watch.reading
+        regression, change = state.incidents.regression is not None, state.incidents.change is not None
+        armed = state.baseline is not None
+        values = {
+            metrics.bench_regression_active: float(regression) if armed else None,
+            metrics.bench_change_active: float(change) if armed else None,
+            metrics.bench_reference_below_active: float(state.below_reference) if armed else None,
+            metrics.bench_suspected_active: float(reading.suspected and not regression) if reading else None,
+            metrics.bench_regression_cusum_ratio: reading.cusum_ratio if reading else None,
+            metrics.bench_regression_evidence_log10: reading.e_log10 if reading else None,
+            metrics.bench_change_evidence_log10: reading.change_e_log10 if reading else None,
+            metrics.bench_answer_change_ratio: reading.answer_change_ratio if reading else None,
+        }
+        _set(labels, values)
+
+    def _incidents(self, labels: dict[str, str], watch: Watch) -> None:
+        """What evidence rests on, and with what figures the open incidents began; nothing of one that is closed."""
+        metrics, state = self._metrics, watch.state
+        for kind in KINDS:
+            incident = state.incidents.regression if kind == "regression" else state.incidents.change
+            rise, ground = state.rises.get(kind), state.grounds.get(kind)
+            values = {
+                metrics.bench_evidence_items: rise.items if rise else None,
+                metrics.bench_incident_points: incident.delta_points if incident else None,
+                metrics.bench_incident_points_lower: incident.delta_lower if incident else None,
+                metrics.bench_incident_points_upper: incident.delta_upper if incident else None,
+                metrics.bench_incident_answer_change_ratio: incident.answer_change_ratio if incident else None,
+                metrics.bench_incident_items: ground.items if ground else None,
+                metrics.bench_incident_opened_timestamp_seconds: incident.opened_at if incident else None,
+            }
+            _set({**labels, "kind": kind}, values)
 
     def _upgrade(self, labels: dict[str, str], upgrade: UpgradeStanding | None) -> None:
         """The verdict in force; none is in force while one is compared, or once its level was accepted by somebody."""
@@ -86,9 +121,30 @@ class BenchmarkExport:
         if upgrade is None:
             for family in (metrics.upgrade_verdict, metrics.upgrade_info):
                 family.remove_by_labels(labels)
+            _set(labels, self._judged(None))
             return
+        _set(labels, self._judged(upgrade))
         models = {"from_model": upgrade.from_model, "to_model": upgrade.to_model}
         metrics.upgrade_info.labels(**labels).info({name: metrics.model_label(model) for name, model in models.items()})
         for verdict in _VERDICTS:
             in_force = upgrade.verdict == verdict and not upgrade.accepted
             metrics.upgrade_verdict.labels(**labels, verdict=verdict).set(float(in_force))
+
+    def _judged(self, upgrade: UpgradeStanding | None) -> dict[Gauge, float | None]:
+        metrics = self._metrics
+        return {
+            metrics.upgrade_delta_points: upgrade.points if upgrade else None,
+            metrics.upgrade_delta_points_lower: upgrade.lower if upgrade else None,
+            metrics.upgrade_delta_points_upper: upgrade.upper if upgrade else None,
+            metrics.upgrade_passes: upgrade.passes if upgrade else None,
+            metrics.upgrade_decided_timestamp_seconds: upgrade.decided_at if upgrade else None,
+        }
+
+
+def _set(labels: dict[str, str], values: Mapping[Gauge, float | None]) -> None:
+    """Set what is known; what is not known any more does not stay at its last value."""
+    for gauge, value in values.items():
+        if value is None:
+            gauge.remove_by_labels(labels)
+        else:
+            gauge.labels(**labels).set(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CATALOGUE", "GROUPS", "LABELS", "PREFIX", "Family", "MetricSource", "MetricType", "family"]
+__all__ = ["BATCH", "CATALOGUE", "GROUPS", "LABELS", "PREFIX", "Family", "MetricSource", "MetricType", "family"]
 
 PREFIX = "eqwatch_"
 
@@ -34,6 +34,7 @@ LABELS = {
     "emotion": "configured emotion of the deployment, at most ten",
     "from_model": "allow-listed model name, or `other`",
     "item_set": "configured item set",
+    "kind": "`regression` (worse) or `change` (different)",
     "model_version": "allow-listed model name, or `other`",
     "observer": "part of the relay that watches traffic",
     "outcome": "closed set, see the help text",
@@ -86,7 +87,9 @@ class Family:
 
 _BY_SET = ("deployment", "item_set")
 _BY_DIALECT = ("deployment", "dialect")
-_BATCH = "bench_last_success_timestamp_seconds"
+BATCH = "bench_last_success_timestamp_seconds"
+_INCIDENT = "bench_incident_opened_timestamp_seconds"
+_VERDICT = "upgrade_decided_timestamp_seconds"
 # Losses reach 0..300 points (100 - score); most models of use fall between 10 and 60.
 _LOSS_BUCKETS = (2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0, 150.0, 200.0, 300.0)
 _INTENSITY_BUCKETS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
@@ -95,7 +98,17 @@ _AGE_BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
 def _kept(name: str, help_: str, unit: str) -> Family:
     """A gauge that holds what the last batch said."""
-    return Family(name, "gauge", "benchmark", help_, unit, _BY_SET, fresh_by=_BATCH)
+    return Family(name, "gauge", "benchmark", help_, unit, _BY_SET, fresh_by=BATCH)
+
+
+def _opened(name: str, help_: str, unit: str) -> Family:
+    """A gauge that holds the evidence at the opening of an incident, for as long as that is open."""
+    return Family(name, "gauge", "benchmark", help_, unit, (*_BY_SET, "kind"), fresh_by=_INCIDENT)
+
+
+def _judged(name: str, help_: str, unit: str) -> Family:
+    """A gauge that holds what the last look at the newest upgrade said."""
+    return Family(name, "gauge", "benchmark", help_, unit, _BY_SET, fresh_by=_VERDICT)
 
 
 _IDENTITY: tuple[Family, ...] = (
@@ -245,6 +258,35 @@ _BENCHMARK: tuple[Family, ...] = (
     _kept("bench_delta_points_upper", "Upper bound of bench_delta_points.", "points"),
     _kept("bench_regression_active", "1 while an EQ regression is open as an incident, else 0.", "1"),
     _kept("bench_change_active", "1 while a change of the answers is open as an incident, else 0.", "1"),
+    _kept(
+        "bench_suspected_active", "1 while evidence for a fall is over a twentieth of what an alarm needs, else 0.", "1"
+    ),
+    Family(
+        "bench_evidence_items",
+        "gauge",
+        "benchmark",
+        "Answers since the statistic left the ground: what the evidence rests on; absent while it is on the ground.",
+        "1",
+        (*_BY_SET, "kind"),
+        fresh_by=BATCH,
+    ),
+    _opened(
+        "bench_incident_points", "Change of the EQ score when the open incident began; negative is worse.", "points"
+    ),
+    _opened("bench_incident_points_lower", "Lower bound of bench_incident_points.", "points"),
+    _opened("bench_incident_points_upper", "Upper bound of bench_incident_points.", "points"),
+    _opened("bench_incident_items", "Answers that the open incident rests on.", "1"),
+    _opened(
+        "bench_incident_answer_change_ratio", "Share of the items that were answered otherwise when it began.", "1"
+    ),
+    Family(
+        _INCIDENT,
+        "gauge",
+        "benchmark",
+        "When the open incident began, Unix seconds; absent while none is open.",
+        "seconds",
+        (*_BY_SET, "kind"),
+    ),
     _kept("bench_regression_cusum_ratio", "Cumulative sum of lost points over its alarm limit.", "1"),
     _kept("bench_regression_evidence_log10", "Base-10 logarithm of the evidence for a regression.", "1"),
     _kept("bench_change_evidence_log10", "Base-10 logarithm of the evidence that answers changed.", "1"),
@@ -254,6 +296,13 @@ _BENCHMARK: tuple[Family, ...] = (
         "EQ score now minus that of the first accepted baseline, over all upgrades since; negative is worse.",
         "points",
     ),
+    _kept("bench_reference_delta_points_lower", "Lower bound of bench_reference_delta_points.", "points"),
+    _kept("bench_reference_delta_points_upper", "Upper bound of bench_reference_delta_points.", "points"),
+    _kept(
+        "bench_reference_below_active",
+        "1 while the EQ score is below that of the first accepted baseline by the margin, else 0.",
+        "1",
+    ),
     Family(
         "bench_branch_score_points",
         "gauge",
@@ -261,7 +310,7 @@ _BENCHMARK: tuple[Family, ...] = (
         "EQ score over the items of one branch of emotional intelligence; 100 is perfect, may be negative.",
         "points",
         (*_BY_SET, "branch"),
-        fresh_by=_BATCH,
+        fresh_by=BATCH,
     ),
     Family(
         "upgrade_verdict",
@@ -270,6 +319,26 @@ _BENCHMARK: tuple[Family, ...] = (
         "1 for the verdict in force on the newest upgrade (pass, regressed, undecided), 0 for the others.",
         "1",
         (*_BY_SET, "verdict"),
+    ),
+    _judged("upgrade_delta_points", "New minus old version at the last look; negative is worse.", "points"),
+    _judged("upgrade_delta_points_lower", "Lower bound of upgrade_delta_points.", "points"),
+    _judged("upgrade_delta_points_upper", "Upper bound of upgrade_delta_points.", "points"),
+    _judged("upgrade_passes", "Passes of the new version over all items that were compared so far.", "1"),
+    Family(
+        _VERDICT,
+        "gauge",
+        "benchmark",
+        "When the newest upgrade was judged, Unix seconds; absent before.",
+        "seconds",
+        _BY_SET,
+    ),
+    Family(
+        "upgrade_declared_timestamp_seconds",
+        "gauge",
+        "benchmark",
+        "When a change of version was last declared, through the API or by the configuration, Unix seconds.",
+        "seconds",
+        _BY_SET,
     ),
     Family(
         "upgrade_info",
@@ -289,7 +358,7 @@ _BENCHMARK: tuple[Family, ...] = (
         (*_BY_SET, "outcome"),
     ),
     Family(
-        _BATCH,
+        BATCH,
         "gauge",
         "benchmark",
         "When a batch last finished, Unix seconds; restored from the store at start.",

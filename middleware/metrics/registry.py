@@ -13,7 +13,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.metrics import MetricWrapperBase
 
-from middleware.metrics.catalogue import PREFIX, Family, MetricType, family
+from middleware.metrics.catalogue import BATCH, PREFIX, Family, MetricType, family
 
 __all__ = ["OTHER", "Metrics"]
 
@@ -83,13 +83,30 @@ class Metrics:
         self.bench_delta_points_upper = make.gauge("bench_delta_points_upper")
         self.bench_regression_active = make.gauge("bench_regression_active")
         self.bench_change_active = make.gauge("bench_change_active")
+        self.bench_suspected_active = make.gauge("bench_suspected_active")
+        self.bench_evidence_items = make.gauge("bench_evidence_items")
+        self.bench_incident_points = make.gauge("bench_incident_points")
+        self.bench_incident_points_lower = make.gauge("bench_incident_points_lower")
+        self.bench_incident_points_upper = make.gauge("bench_incident_points_upper")
+        self.bench_incident_items = make.gauge("bench_incident_items")
+        self.bench_incident_answer_change_ratio = make.gauge("bench_incident_answer_change_ratio")
+        self.bench_incident_opened_timestamp_seconds = make.gauge("bench_incident_opened_timestamp_seconds")
         self.bench_regression_cusum_ratio = make.gauge("bench_regression_cusum_ratio")
         self.bench_regression_evidence_log10 = make.gauge("bench_regression_evidence_log10")
         self.bench_change_evidence_log10 = make.gauge("bench_change_evidence_log10")
         self.bench_answer_change_ratio = make.gauge("bench_answer_change_ratio")
         self.bench_reference_delta_points = make.gauge("bench_reference_delta_points")
+        self.bench_reference_delta_points_lower = make.gauge("bench_reference_delta_points_lower")
+        self.bench_reference_delta_points_upper = make.gauge("bench_reference_delta_points_upper")
+        self.bench_reference_below_active = make.gauge("bench_reference_below_active")
         self.bench_branch_score_points = make.gauge("bench_branch_score_points")
         self.upgrade_verdict = make.gauge("upgrade_verdict")
+        self.upgrade_delta_points = make.gauge("upgrade_delta_points")
+        self.upgrade_delta_points_lower = make.gauge("upgrade_delta_points_lower")
+        self.upgrade_delta_points_upper = make.gauge("upgrade_delta_points_upper")
+        self.upgrade_passes = make.gauge("upgrade_passes")
+        self.upgrade_decided_timestamp_seconds = make.gauge("upgrade_decided_timestamp_seconds")
+        self.upgrade_declared_timestamp_seconds = make.gauge("upgrade_declared_timestamp_seconds")
         self.upgrade_info = make.info("upgrade_info")
         self.bench_items_total = make.counter("bench_items_total")
         self.bench_last_success_timestamp_seconds = make.gauge("bench_last_success_timestamp_seconds")
@@ -154,7 +171,7 @@ class Metrics:
         )
         replaced = before is not None and before != model
         if replaced:
-            self._remove(deployment, lambda name: family(name).fresh_by != "" and not name.endswith("_active"))
+            self._remove(deployment, lambda name: family(name).fresh_by == BATCH and not name.endswith("_active"))
             if seen_at is not None:
                 self.target_changed_timestamp_seconds.labels(deployment=deployment).set(seen_at)
         return replaced

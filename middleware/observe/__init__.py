@@ -1,5 +1,7 @@
-"""What is written about the metrics for others to use: documentation now, rules and dashboards from the same table."""
+"""What is made of the metrics for others to use: documentation and rules, from the one catalogue."""
 
+from middleware.observe.alerts_doc import alerts_page
 from middleware.observe.metrics_doc import metrics_page
+from middleware.observe.rules import ALERTS, SETTINGS, operator_file, rules_file
 
-__all__ = ["metrics_page"]
+__all__ = ["ALERTS", "SETTINGS", "alerts_page", "metrics_page", "operator_file", "rules_file"]

@@ -360,3 +360,54 @@ def test_an_acknowledgement_with_a_new_baseline_does_not_take_up_the_old_one_aga
         assert [(r.id, r.reference) for r in store.baselines()] == [(1, True), (2, False)]
 
     asyncio.run(scenario())
+
+
+def test_an_open_incident_is_exported_with_its_figures_and_a_closed_one_is_gone(store: Store, plan: Plan) -> None:
+    """What the event says is what an alert can say: fall, interval, answers, beginning; over a restart too."""
+
+    async def scenario() -> None:
+        process = Process(store, [plan])
+        await process.batches(plan, 10)
+        assert process.sample("bench_regression_active") == 0
+        assert process.sample("bench_incident_points", kind="regression") is None
+        await process.batches(plan, 6, loss=3.0)
+        opened = next(e for e in process.told if e.kind == "incident_opened" and e.details["kind"] == "regression")
+        second = Process(store, [plan])
+        await second.watches.load(plan)
+        for one in (process, second):
+            assert one.sample("bench_regression_active") == 1
+            for name, detail in (("", "points"), ("_lower", "lower"), ("_upper", "upper")):
+                assert one.sample(f"bench_incident_points{name}", kind="regression") == opened.details[detail]
+            assert one.sample("bench_incident_items", kind="regression") == opened.details["items"]
+            assert one.sample("bench_incident_opened_timestamp_seconds", kind="regression") == opened.at
+            assert one.sample("bench_reference_below_active") == 1
+            assert one.sample("bench_reference_delta_points_upper") < 0
+        watch = await second.watches.load(plan)
+        assert await second.watches.acknowledge(watch.state.incident_ids["regression"], new_baseline=True)
+        for name in ("bench_regression_active", "bench_reference_below_active", "bench_regression_cusum_ratio"):
+            assert second.sample(name) is None, "there is no baseline to be worse than"
+        assert second.sample("bench_incident_points", kind="regression") is None
+
+    asyncio.run(scenario())
+
+
+def test_when_a_change_was_declared_is_exported_over_a_restart(store: Store, plan: Plan) -> None:
+    """EQSilentModelChange has to know for days."""
+
+    async def scenario() -> None:
+        process = Process(store, [plan])
+        await process.batches(plan, 10)
+        assert process.sample("upgrade_declared_timestamp_seconds") is None
+        await process.watches.declare("default", "m", "m-2", "")
+        second = Process(store, [plan])
+        await second.watches.load(plan)
+        assert second.sample("upgrade_declared_timestamp_seconds") == process.now
+        assert second.sample("upgrade_passes") == 0
+        assert second.sample("upgrade_delta_points") is None
+        second.now = process.now
+        await second.batches(plan, 4, loss=3.0)
+        assert second.sample("upgrade_verdict", verdict="regressed") == 1
+        assert second.sample("upgrade_delta_points_upper") < -1
+        assert second.sample("upgrade_decided_timestamp_seconds") <= second.now
+
+    asyncio.run(scenario())

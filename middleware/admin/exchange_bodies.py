@@ -1,12 +1,12 @@
 """The body of POST /api/v1/exchanges: one exchange with a chat model, or a list of them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from middleware.records.report import Report
 
-__all__ = ["ArrivedBody", "ExchangeBody", "ExchangesBody", "given_exchanges"]
+__all__ = ["ArrivedBody", "ExchangeBody", "ExchangesBody", "GivenExchanges", "given_exchanges"]
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _KEY_ID = r"^[0-9a-f]{16}$"
@@ -60,6 +60,17 @@ class ArrivedBody(BaseModel):
     accepted: int
     duplicates: int
     dropped: dict[str, int]
+
+
+def _form(body: object) -> str:
+    several = "exchanges" in body if isinstance(body, dict) else isinstance(body, ExchangesBody)
+    return "ExchangesBody" if several else "ExchangeBody"
+
+
+GivenExchanges = Annotated[
+    Annotated[ExchangeBody, Tag("ExchangeBody")] | Annotated[ExchangesBody, Tag("ExchangesBody")], Discriminator(_form)
+]
+"""Told apart by the field `exchanges`, so that a problem is told of the form that was meant."""
 
 
 def given_exchanges(body: ExchangeBody | ExchangesBody) -> list[Report]:

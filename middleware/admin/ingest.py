@@ -6,7 +6,7 @@ from typing import Protocol
 from fastapi import APIRouter, Request
 
 from middleware.admin.errors import ApiError
-from middleware.admin.exchange_bodies import ArrivedBody, ExchangeBody, ExchangesBody, given_exchanges
+from middleware.admin.exchange_bodies import ArrivedBody, GivenExchanges, given_exchanges
 from middleware.admin.state import AdminState
 from middleware.records.report import Arrived, Report
 
@@ -28,7 +28,7 @@ def router(state: AdminState) -> APIRouter:
     routes = APIRouter(tags=["ingest"])
 
     @routes.post("/api/v1/exchanges", status_code=202, summary="Hand in one exchange, or up to 100 of them")
-    async def exchanges(body: ExchangeBody | ExchangesBody) -> ArrivedBody:
+    async def exchanges(body: GivenExchanges) -> ArrivedBody:
         return _told(await _ingest(state).reports(given_exchanges(body)))
 
     @routes.post("/api/v1/observations", status_code=202, summary="What observers deliver; not for applications")

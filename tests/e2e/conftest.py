@@ -159,6 +159,12 @@ def real_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
+def free_port() -> Callable[[], int]:
+    """`unused_port`, for tests, which can't import from here."""
+    return unused_port
+
+
+@pytest.fixture
 def eventually() -> Callable[..., Any]:
     """`wait_until`, for tests, which can't import from here."""
     return wait_until

@@ -11,6 +11,8 @@ from middleware.admin import Access, create_app
 READ, OPERATE = "read-token-0123456789", "operate-token-0123456789"
 FILLERS = {"deployment": "tutor", "run_id": "run-1", "conversation": "conv-1", "alarm": "7", "name": "status.css"}
 READING_POSTS = {"/api/v1/conversations/lookup"}
+INGEST = "ingest-token-0123456789"
+INGESTING_POSTS = {"/api/v1/exchanges", "/api/v1/observations", "/v1/traces"}
 
 
 def routes(state) -> list[tuple[str, str]]:
@@ -25,8 +27,9 @@ def routes(state) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def locked(serve):
-    """A server with both tokens."""
-    return serve(access=Access.for_listener("0.0.0.0:8081", read_token=READ, operate_token=OPERATE))
+    """A server with all tokens."""
+    tokens = {"read_token": READ, "operate_token": OPERATE, "ingest_token": INGEST}
+    return serve(access=Access.for_listener("0.0.0.0:8081", **tokens))
 
 
 def test_every_route_needs_a_token(locked):
@@ -41,6 +44,14 @@ def test_every_route_needs_a_token(locked):
             operates = method not in {"GET", "HEAD"} and path not in READING_POSTS
             if path != "/api/v1/events":
                 assert (reader.request(method, path).status_code == 403) == operates, (method, path)
+
+
+def test_the_ingest_token_opens_nothing_but_handing_in(locked):
+    """Every route again: what may report must not read what is known, nor change it."""
+    with locked.client(authorization=f"Bearer {INGEST}") as pod:
+        for method, path in [*routes(locked.state), ("GET", "/nowhere"), ("POST", "/nowhere")]:
+            passes = method == "POST" and path in INGESTING_POSTS
+            assert (pod.request(method, path).status_code == 403) != passes, (method, path)
 
 
 def test_every_answer_carries_safe_headers(locked):

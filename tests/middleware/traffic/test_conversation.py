@@ -196,6 +196,47 @@ def test_a_response_is_found_by_the_id_of_the_one_before(tracker: ConversationTr
     assert [first.index, second.index, third.index] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("order", "ids"), [((1, 0), 1), ((1, 0, 2), 1), ((2, 1, 0), 1), ((2, 0, 1), 2), ((0, 2, 1), 2)]
+)
+def test_exchanges_that_come_late_join_the_conversation(
+    tracker: ConversationTracker, order: tuple[int, ...], ids: int
+) -> None:
+    """From a slower process than the one that had the next turn: turns are numbered as they were said, and the
+    conversation goes on under one id. Where two were missing between, what was told before stays under another one."""
+    messages = [
+        Message("user", "hi"),
+        Message("assistant", "Hello!"),
+        Message("user", "help"),
+        Message("assistant", "Sure."),
+    ]
+    messages += [Message("user", "more"), Message("assistant", "Yes.")]
+    turns = {}
+    for number in order:
+        asked, reply = tuple(messages[: 2 * number + 1]), messages[2 * number + 1]
+        turns[number] = tracker.observe(heard(Transcript("openai_chat", "m", asked, reply, False), "tutor"))
+    assert {number: turn.index for number, turn in turns.items()} == {number: number + 1 for number in order}
+    last = Transcript("openai_chat", "m", (*messages[: 2 * len(order)], Message("user", "x")), None, False)
+    after = tracker.observe(heard(last, "tutor"))
+    assert after.index == len(order) + 1
+    assert len({turn.conversation for turn in turns.values()}) == ids
+    assert turns[order[-1]].conversation == after.conversation
+    assert tracker.lookup([{"role": m.role, "content": m.text} for m in last.messages]) == after.conversation
+
+
+def test_a_late_exchange_joins_nobody_elses_conversation(tracker: ConversationTracker) -> None:
+    """Not of another deployment, and not under another name or credential."""
+    messages = (Message("user", "hi"), Message("assistant", "Hello!"), Message("user", "help"))
+    first = Transcript("openai_chat", "m", messages[:1], messages[1], False)
+    second = Transcript("openai_chat", "m", messages, Message("assistant", "Sure."), False)
+    later = tracker.observe(heard(second, "tutor", conversation="lesson-7", key_id="00aa"))
+    strangers = [("shop", "", "00aa"), ("tutor", "lesson-8", "00aa"), ("tutor", "", "00ab")]
+    for deployment, name, key_id in strangers:
+        turn = tracker.observe(heard(first, deployment, conversation=name, key_id=key_id))
+        assert turn.conversation != later.conversation
+    assert tracker.observe(heard(first, "tutor", key_id="00aa")).conversation == later.conversation
+
+
 def test_a_prefilled_answer_is_joined_with_its_rest(tracker: ConversationTracker) -> None:
     """The client sends both as one message next time."""
     client = Client(tracker)

@@ -22,6 +22,9 @@ class Ingest(Protocol):
     def reports(self, reports: Sequence[Report], source: str = "api") -> Awaitable[Arrived]:
         """Exchanges that an application hands in."""
 
+    def traces(self, body: bytes, media_type: str, encoding: str) -> Awaitable[Arrived]:
+        """An OTLP trace request as it came; raises ApiError."""
+
 
 def router(state: AdminState) -> APIRouter:
     """The routes over this state."""

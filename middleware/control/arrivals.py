@@ -16,7 +16,9 @@ from middleware.metrics import Metrics
 from middleware.records.conversation import Skipped
 from middleware.records.observation import FORMAT, Observation, Observations
 from middleware.records.report import Arrived, Report
+from middleware.traffic.genai_spans import reports_of
 from middleware.traffic.hashing import salt_fingerprint, salted
+from middleware.traffic.otlp import OtlpError, trace_request
 from middleware.traffic.reported import observation_of
 from middleware.traffic.selecting import Picking
 
@@ -58,6 +60,18 @@ class Arrivals:
         """Exchanges that an application or a tracer hands in."""
         return self._take_in(source, await asyncio.to_thread(self._picked, reports))
 
+    async def traces(self, body: bytes, media_type: str, encoding: str) -> Arrived:
+        """GenAI spans of a tracer. Raises ApiError for a body that can't be read."""
+        return self._take_in("otel", await asyncio.to_thread(self._spans, body, media_type, encoding))
+
+    def _spans(self, body: bytes, media_type: str, encoding: str) -> list[Observation | Skipped | str]:
+        try:
+            found = list(reports_of(trace_request(body, media_type, encoding)))
+        except OtlpError as error:
+            raise ApiError(error.status, "invalid", str(error)) from None
+        picked = iter(self._picked([one for one in found if isinstance(one, Report)]))
+        return [next(picked) if isinstance(one, Report) else one for one in found]
+
     def _observed(self, body: bytes) -> list[Observation | Skipped]:
         try:
             delivery = msgspec.json.decode(body, type=Observations)
@@ -95,7 +109,7 @@ class Arrivals:
         found = (observation_of(report, self._picking.selection, now=now) for report in reports)
         return [heard if isinstance(heard, Skipped) else self._picking.pick(heard) for heard in found]
 
-    def _take_in(self, source: str, found: Iterable[Observation | Skipped]) -> Arrived:
+    def _take_in(self, source: str, found: Iterable[Observation | Skipped | str]) -> Arrived:
         """On the loop, where nobody else looks at the table and the queue."""
         outcomes = Counter(self._one(heard) for heard in found)
         for outcome, number in outcomes.items():
@@ -104,7 +118,9 @@ class Arrivals:
         dropped = {name: number for name, number in outcomes.items() if name not in {_ACCEPTED, _DUPLICATE}}
         return Arrived(outcomes[_ACCEPTED], outcomes[_DUPLICATE], dropped)
 
-    def _one(self, heard: Observation | Skipped) -> str:
+    def _one(self, heard: Observation | Skipped | str) -> str:
+        if isinstance(heard, str):
+            return heard
         if isinstance(heard, Skipped):
             return heard.reason
         key = salted(self._salt, b"eq-exchange", heard.id.encode("utf-8", "surrogatepass")) if heard.id else b""

@@ -51,6 +51,8 @@ __all__ = ["serve"]
 _log = structlog.get_logger(__name__)
 _BENCHMARK_CONNECTIONS = 64
 _SPOOLED_WRITES = 10_000
+# One request may bring hundreds at once, which are given their places within milliseconds.
+_ARRIVALS = 1024
 _DRAIN_SECONDS = 5.0
 
 
@@ -89,7 +91,7 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         judges = await asyncio.to_thread(
             make_judges, settings, stack, shared.budget, verify=True if settings.judge.url else _trust(settings)
         )
-        observations: asyncio.Queue[Observation] = asyncio.Queue(settings.probe.queue)
+        observations: asyncio.Queue[Observation] = asyncio.Queue(max(_ARRIVALS, settings.probe.queue))
         probing = await _probing(shared, stack, queue, observations, judges)
         arrivals = _arrivals(shared, probing, observations)
         emotions = _emotions(shared, judges, benchmarking)

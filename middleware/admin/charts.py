@@ -3,150 +3,156 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
-from xml.etree import ElementTree as ET
+from typing import Any
 
 import pygal
-from pygal.style import Style
 
-from middleware.admin.view import BANDS, DeploymentEmotions, ScoreHistory
+from middleware.admin.changes import Changes
+from middleware.admin.drawing import (
+    PALETTES,
+    Drawing,
+    Palette,
+    Size,
+    Theme,
+    common,
+    finished,
+    level_ticks,
+    number,
+    tick_format,
+    time_ticks,
+)
+from middleware.admin.feelings import BANDS, DeploymentEmotions, EmotionShares
+from middleware.admin.history import ScoreHistory
 
-__all__ = ["EMOTIONS_WIDTH", "Size", "Theme", "emotions_chart", "emotions_height", "score_chart"]
+__all__ = [
+    "DAYS_HEIGHT",
+    "EMOTIONS_WIDTH",
+    "branches_chart",
+    "branches_height",
+    "days_chart",
+    "emotions_chart",
+    "emotions_height",
+    "score_chart",
+]
 
 EMOTIONS_WIDTH = 312
+DAYS_HEIGHT = 104
 
-Theme = Literal["light", "dark"]
-Size = Literal["wide", "narrow"]
-
-# pygal hangs a finder for its map plugins into every import of the process, in a form that Python has given up.
-sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
-
-_FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
-_SVG = "{http://www.w3.org/2000/svg}"
-_DAY_SECONDS = 86_400.0
-_TOOLTIPS = frozenset({"tooltip", "plot tooltip-overlay"})
 _MARKED = {
-    "upgrade_declared": "upgrade",
-    "upgrade_noticed": "upgrade",
-    "incident_opened": "incident",
-    "incident_closed": "recovery",
-    "baseline_accepted": "new baseline",
+    "upgrade_declared": "Upgrade",
+    "upgrade_noticed": "Upgrade",
+    "upgrade_withdrawn": "Version before",
+    "incident_opened": "Incident",
+    "incident_closed": "Recovery",
+    "baseline_accepted": "Baseline",
 }
+
+
+def score_chart(history: ScoreHistory, theme: Theme, size: Size) -> Drawing:
+    """The level with its interval as a band, each batch as a dot, the baseline, and what happened as marked lines."""
+    palette = PALETTES[theme]
+    low, high = _range(history)
+    first, last = history.lines[0].at, history.lines[-1].at
+    room = max((last - first) * 0.02, 1.0)
+    width = (first - room, last + room)
+    series = [
+        *_interval_bands(history, palette),
+        *_baseline(history, palette, width),
+        *_marks(history, palette, width, (low, high)),
+        *_scores(history, palette, size),
+    ]
+    titled = sum(one.name is not None for one in series)
+    chart = pygal.XY(
+        **common(palette, size, colors=tuple(one.color for one in series)),
+        height=300 if size == "wide" else 270,
+        range=(low, high),
+        xrange=width,
+        x_value_formatter=tick_format(last - first),
+        value_formatter=number,
+        allow_interruptions=True,
+        show_x_guides=False,
+        print_labels=True,
+        legend_at_bottom_columns=titled if size == "wide" else 2,
+    )
+    chart.x_labels = time_ticks(first, last, 8 if size == "wide" else 4)
+    chart.y_labels = level_ticks(low, high)
+    for one in series:
+        chart.add(one.name, one.values, **one.options)
+    return finished(chart, f"EQ score over time of {history.deployment} on {history.item_set}", palette)
 
 
 @dataclass(frozen=True, slots=True)
-class _Palette:
-    text: str
-    guide: str
-    line: str
-    interval: str
-    baseline: str
-    upgrade: str
-    incident: str
-    recovery: str
-    bands: tuple[str, ...]
+class _Series:
+    """name None: not in the legend."""
+
+    name: str | None
+    values: list[Any]
+    color: str
+    options: dict[str, Any]
 
 
-_PALETTES: dict[Theme, _Palette] = {
-    "light": _Palette(
-        text="#5b6472",
-        guide="#e6e8ec",
-        line="#2456c9",
-        interval="#9db6ee",
-        baseline="#7a8393",
-        upgrade="#6f42c1",
-        incident="#c0303b",
-        recovery="#1a7f4b",
-        bands=("#e4e9f2", "#b4c5ea", "#6f91dc", "#2456c9"),
-    ),
-    "dark": _Palette(
-        text="#a2acba",
-        guide="#2a313c",
-        line="#7ea6ff",
-        interval="#3d5794",
-        baseline="#8b95a5",
-        upgrade="#b79bf0",
-        incident="#ff7b84",
-        recovery="#56c98c",
-        bands=("#2a3342", "#3b5390", "#5c82dd", "#a5c1ff"),
-    ),
-}
-
-
-def score_chart(history: ScoreHistory, theme: Theme, size: Size) -> bytes:
-    """Score of each run with its interval over items, the baseline, and upgrades and incidents as vertical lines."""
-    palette = _PALETTES[theme]
-    times = [_at(line.run.finished_at, line.run.started_at) for line in history.lines]
-    low, high = _range(history)
-    first, last = min(times), max(times)
-    room = max((last - first) * 0.02, 1.0)
-    series = _score_series(history, palette, times, (first - room, last + room), (low, high))
-    chart = pygal.XY(
-        **_common(palette, size, colors=tuple(color for _, _, color, _ in series)),
-        height=280 if size == "wide" else 250,
-        range=(low, high),
-        xrange=(first - room, last + room),
-        x_value_formatter=_tick_format(last - first),
-        value_formatter=_number,
-        dots_size=2.4 if size == "wide" else 1.5,
-        allow_interruptions=True,
-        show_x_guides=False,
-        legend_at_bottom_columns=len(series) if size == "wide" else 2,
-    )
-    chart.x_labels = _ticks(first, last, 8 if size == "wide" else 4)
-    chart.y_labels = _levels(low, high)
-    for name, values, _, options in series:
-        chart.add(name, values, **options)
-    return _svg(chart, f"EQ score over time of {history.deployment} on {history.item_set}")
-
-
-_Series = tuple[str, list[tuple[float, float] | None], str, dict[str, Any]]
-
-
-def _score_series(
-    history: ScoreHistory,
-    palette: _Palette,
-    times: Sequence[float],
-    width: tuple[float, float],
-    height: tuple[float, float],
-) -> list[_Series]:
-    bare = {"show_dots": False}
+def _interval_bands(history: ScoreHistory, palette: Palette) -> list[_Series]:
+    """One polygon for each version, there along the lower ends and back along the upper ones."""
     found: list[_Series] = []
-    bars: list[tuple[float, float] | None] = []
-    for at, line in zip(times, history.lines, strict=True):
-        if line.lower is not None and line.upper is not None:
-            bars += [(at, line.lower), (at, line.upper), None]
-    if bars:
-        found.append(("95% interval", bars, palette.interval, bare | {"stroke_style": {"width": 2}}))
-    if history.baseline_points is not None:
-        flat: list[tuple[float, float] | None] = [(x, history.baseline_points) for x in width]
-        dashed = {"width": 1.5, "dasharray": "6,4"}
-        found.append(("Baseline", flat, palette.baseline, bare | {"stroke_style": dashed}))
-    marks: dict[str, list[tuple[float, float] | None]] = {}
-    for event in history.events:
-        if (kind := _MARKED.get(event.kind)) and width[0] <= event.at <= width[1]:
-            marks.setdefault(kind, []).extend([(event.at, height[0]), (event.at, height[1]), None])
-    colors = {"upgrade": palette.upgrade, "incident": palette.incident, "recovery": palette.recovery}
-    for kind, lines in marks.items():
-        options = bare | {"stroke_style": {"width": 1.5, "dasharray": "2,3"}}
-        found.append((kind.capitalize(), lines, colors.get(kind, palette.baseline), options))
-    scores: list[tuple[float, float] | None] = [
-        (at, line.score) for at, line in zip(times, history.lines, strict=True) if line.score is not None
-    ]
-    found.append(("Score", scores, palette.line, {"stroke_style": {"width": 1.25}}))
+    for segment in dict.fromkeys(point.segment for point in history.levels):
+        points = [point for point in history.levels if point.segment == segment]
+        around = [(point.at, point.lower) for point in points] + [(point.at, point.upper) for point in reversed(points)]
+        options = {"fill": True, "show_dots": False, "stroke_style": {"width": 0.01}}
+        found.append(_Series(None if found else "95% interval", around, palette.band, options))
     return found
 
 
-def emotions_chart(found: DeploymentEmotions, theme: Theme) -> bytes:
+def _baseline(history: ScoreHistory, palette: Palette, width: tuple[float, float]) -> list[_Series]:
+    if history.baseline_points is None:
+        return []
+    flat = [(x, history.baseline_points) for x in width]
+    options = {"show_dots": False, "stroke_style": {"width": 1.5, "dasharray": "6,4"}}
+    return [_Series("Baseline", flat, palette.baseline, options)]
+
+
+def _marks(
+    history: ScoreHistory, palette: Palette, width: tuple[float, float], height: tuple[float, float]
+) -> list[_Series]:
+    """A vertical line for each event, with its name beside its top; two that meet share the height."""
+    colors = {"Upgrade": palette.upgrade, "Incident": palette.incident, "Recovery": palette.recovery}
+    found: list[_Series] = []
+    told = -math.inf
+    row = 0
+    for event in sorted(history.events, key=lambda event: event.at):
+        name = _MARKED.get(event.kind)
+        if name is None or not width[0] <= event.at <= width[1]:
+            continue
+        row = row + 1 if event.at - told < 0.14 * (width[1] - width[0]) else 0
+        told = event.at
+        top = height[1] - (0.035 + 0.07 * row) * (height[1] - height[0])
+        values = [(event.at, height[0]), {"value": (event.at, top), "label": name}, (event.at, height[1])]
+        options = {"show_dots": True, "dots_size": 0, "stroke_style": {"width": 1.5, "dasharray": "2,3"}}
+        found.append(_Series(None, values, colors.get(name, palette.baseline), options))
+    return found
+
+
+def _scores(history: ScoreHistory, palette: Palette, size: Size) -> list[_Series]:
+    dots = [(line.at, line.score) for line in history.lines if line.score is not None]
+    dot_size = 2.2 if size == "wide" else 1.4
+    found = [_Series("One batch", dots, palette.batch, {"stroke": False, "dots_size": dot_size})]
+    level: list[Any] = []
+    for before, point in zip((None, *history.levels), history.levels, strict=False):
+        if before is not None and point.segment != before.segment:
+            level.append(None)
+        level.append((point.at, point.points))
+    if level:
+        found.append(_Series("Level", level, palette.line, {"show_dots": False, "stroke_style": {"width": 2.25}}))
+    return found
+
+
+def emotions_chart(found: DeploymentEmotions, theme: Theme) -> Drawing:
     """Share of judged turns by band of intensity, one bar for each emotion. The page has the key to the colours."""
-    palette = _PALETTES[theme]
+    palette = PALETTES[theme]
     rows = list(reversed(found.emotions))
     chart = pygal.HorizontalStackedBar(
-        **_common(palette, "narrow", colors=palette.bands)
+        **common(palette, "narrow", colors=palette.bands)
         | {"width": EMOTIONS_WIDTH, "height": emotions_height(len(rows)), "show_legend": False, "spacing": 5},
         range=(0, 100),
         value_formatter=lambda share: f"{share:.0f}%",
@@ -157,7 +163,53 @@ def emotions_chart(found: DeploymentEmotions, theme: Theme) -> bytes:
     chart.y_labels = [0, 50, 100]
     for index, (name, _) in enumerate(BANDS):
         chart.add(name, [100 * row.shares[index] for row in rows])
-    return _svg(chart, f"Emotions of users of {found.info.name}, shares of judged turns by intensity")
+    return finished(chart, f"Emotions of users of {found.info.name}, shares of judged turns by intensity", palette)
+
+
+def days_chart(deployment: str, found: EmotionShares, theme: Theme) -> Drawing:
+    """The same shares of one emotion, one column for each day."""
+    palette = PALETTES[theme]
+    chart = pygal.StackedBar(
+        **common(palette, "narrow", colors=palette.bands)
+        | {"width": EMOTIONS_WIDTH, "height": DAYS_HEIGHT, "show_legend": False, "spacing": 2, "margin_top": 6},
+        range=(0, 100),
+        value_formatter=lambda share: f"{share:.0f}%",
+        show_y_guides=False,
+        x_labels_major_every=max(1, math.ceil(len(found.days) / 4)),
+        show_minor_x_labels=False,
+    )
+    chart.x_labels = [datetime.fromtimestamp(day.at, UTC).strftime("%d %b").removeprefix("0") for day in found.days]
+    chart.y_labels = [0, 100]
+    for index, (name, _) in enumerate(BANDS):
+        chart.add(name, [100 * day.shares[index] for day in found.days])
+    return finished(
+        chart, f"{found.emotion} of users of {deployment} by day, shares of judged turns by intensity", palette
+    )
+
+
+def branches_chart(changes: Changes, theme: Theme) -> Drawing:
+    """Score of each branch of emotional intelligence, in the baseline and now."""
+    palette = PALETTES[theme]
+    rows = list(reversed(changes.branches))
+    lowest = min(min(row.before, row.now) for row in rows)
+    chart = pygal.HorizontalBar(
+        **common(palette, "narrow", colors=(palette.line, palette.baseline))
+        | {"width": EMOTIONS_WIDTH, "height": branches_height(len(rows)), "legend_at_bottom_columns": 2},
+        range=(min(0.0, lowest), 100),
+        value_formatter=number,
+        show_x_guides=False,
+        show_y_guides=False,
+    )
+    chart.x_labels = [row.branch.capitalize() for row in rows]
+    chart.y_labels = [0, 50, 100]
+    chart.add("Now", [row.now for row in rows])
+    chart.add("Baseline", [row.before for row in rows])
+    return finished(chart, "Score by branch of emotional intelligence, baseline and now", palette)
+
+
+def branches_height(rows: int) -> int:
+    """Height of the chart in pixels."""
+    return 62 + 34 * rows
 
 
 def emotions_height(rows: int) -> int:
@@ -165,108 +217,13 @@ def emotions_height(rows: int) -> int:
     return 34 + 27 * rows
 
 
-def _common(palette: _Palette, size: Size, *, colors: Sequence[str]) -> dict[str, Any]:
-    style = Style(
-        background="transparent",
-        plot_background="transparent",
-        foreground=palette.text,
-        foreground_strong=palette.text,
-        foreground_subtle=palette.guide,
-        guide_stroke_color=palette.guide,
-        major_guide_stroke_color=palette.guide,
-        guide_stroke_dasharray="0",
-        major_guide_stroke_dasharray="0",
-        font_family=_FONT,
-        label_font_size=12,
-        major_label_font_size=12,
-        legend_font_size=12,
-        opacity="1",
-        stroke_opacity="1",
-        stroke_width="2",
-        transition="0s",
-        colors=tuple(colors),
-    )
-    return {
-        "style": style,
-        "width": 860 if size == "wide" else 360,
-        "js": [],
-        "explicit_size": True,
-        "legend_at_bottom": True,
-        "legend_box_size": 10,
-        "truncate_legend": -1,
-        "truncate_label": -1,
-        "spacing": 8,
-        "margin": 4,
-        "margin_right": 12,
-        "margin_top": 10,
-        "print_values": False,
-    }
-
-
-def _svg(chart: Any, title: str) -> bytes:
-    """The chart without pygal's scripts and tooltips, with a title that screen readers find."""
-    root = chart.render_tree()
-    for parent in list(root.iter()):
-        for child in list(parent):
-            name = str(child.tag).removeprefix(_SVG)
-            if name in {"script", "desc", "title"} or child.get("class") in _TOOLTIPS:
-                parent.remove(child)
-    label = ET.Element("title")
-    label.text = title
-    root.insert(0, label)
-    root.set("role", "img")
-    drawn: bytes = ET.tostring(root, encoding="utf-8")
-    return drawn
-
-
-def _at(finished: float | None, started: float) -> float:
-    return finished if finished is not None else started
-
-
 def _range(history: ScoreHistory) -> tuple[float, float]:
     """Bounds that hold all intervals, on multiples of 5 points and at least 20 points apart."""
-    values = [value for line in history.lines for value in (line.score, line.lower, line.upper) if value is not None]
+    values = [line.score for line in history.lines if line.score is not None]
+    values += [value for point in history.levels for value in (point.lower, point.upper)]
     if history.baseline_points is not None:
         values.append(history.baseline_points)
     low, high = math.floor(min(values) / 5) * 5.0, math.ceil(max(values) / 5) * 5.0
     while high - low < 20:
         low, high = low - 5, min(high + 5, 100.0) if high < 100 else high
     return low, high
-
-
-def _levels(low: float, high: float) -> list[float]:
-    step = next(step for step in (5, 10, 20, 50, 100, 1000) if (high - low) / step <= 6)
-    first = math.ceil(low / step) * step
-    return [float(level) for level in range(int(first), int(high) + 1, step)]
-
-
-def _ticks(first: float, last: float, most: int) -> list[float]:
-    """Round moments in UTC between the two, at most so many."""
-    steps = (
-        10,
-        30,
-        60,
-        300,
-        900,
-        3600,
-        3 * 3600,
-        6 * 3600,
-        12 * 3600,
-        *(days * _DAY_SECONDS for days in (1, 2, 4, 7, 14)),
-    )
-    span = max(last - first, 1.0)
-    step = next((step for step in steps if span / step <= most), math.ceil(span / most / _DAY_SECONDS) * _DAY_SECONDS)
-    start = math.ceil(first / step) * step
-    return [start + index * step for index in range(int((last - start) // step) + 1)] or [last]
-
-
-def _tick_format(span: float) -> Callable[[float], str]:
-    if span <= _DAY_SECONDS:
-        clock = "%H:%M" if span >= 600 else "%H:%M:%S"
-        return lambda at: datetime.fromtimestamp(at, UTC).strftime(clock)
-    form = "%d %b" if span > 3 * _DAY_SECONDS else "%d %b %H:%M"
-    return lambda at: datetime.fromtimestamp(at, UTC).strftime(form).removeprefix("0")
-
-
-def _number(value: float) -> str:
-    return f"{value:g}".replace("-", "\N{MINUS SIGN}")

@@ -14,7 +14,9 @@ from middleware.admin.feed import EventFeed
 from middleware.metrics import Metrics
 from middleware.records.emotion_report import EmotionReport
 from middleware.records.standing import Standing
+from middleware.records.worker import WorkerFailures
 from middleware.store import Store
+from scorer.items import ItemSet
 
 if TYPE_CHECKING:
     from middleware.admin.ingest import Ingest
@@ -64,6 +66,14 @@ def _unknown(_deployment: str) -> EmotionReport | None:
     return None
 
 
+def _no_price(_prompt: int, _completion: int) -> float | None:
+    return None
+
+
+def _no_items(_name: str) -> ItemSet | None:
+    return None
+
+
 async def _nothing() -> None:
     return None
 
@@ -73,7 +83,10 @@ class AdminState:
     """Handles and callables. Callables are called on the event loop and must not block; the store is used in threads.
 
     readiness: component -> True, "running" or "ok" where it works, else False or a reason. workers: the same, for
-    supervised workers. conversation_keys: what the store may call a conversation that the application calls so.
+    supervised workers; failures: how often each had to be started again, and why; queues: how many pieces wait.
+    cost: of prompt and completion tokens in the currency's unit, None without prices. items: the item set of that name,
+    None where it is unknown or not here; it may read files, in threads only. conversation_keys: what the store may call
+    a conversation that the application calls so.
     calls_stopped_by: who stops all own calls, `settings` or `operator`; empty where nobody does.
     lookup: the id of the conversation that these chat messages belong to, or None. acknowledge: False for an unknown
     alarm. emotions: what is known of a deployment's users over time. refresh_relay: fetches the relay's numbers within
@@ -91,6 +104,12 @@ class AdminState:
     deployments: tuple[DeploymentInfo, ...] = ()
     benchmark: BenchmarkInfo = field(default_factory=BenchmarkInfo)
     tokens_per_day: int | None = None
+    money_per_day: float | None = None
+    currency: str = ""
+    cost: Callable[[int, int], float | None] = _no_price
+    items: Callable[[str], ItemSet | None] = _no_items
+    failures: Callable[[], Mapping[str, WorkerFailures]] = dict
+    queues: Callable[[], Mapping[str, int]] = dict
     standings: Callable[[], Sequence[Standing]] = tuple
     paused: Callable[[], bool] = bool
     pause: Callable[[], Awaitable[None]] = _nothing

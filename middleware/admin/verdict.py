@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from middleware.records.standing import Standing, UpgradeStanding
+from middleware.records.standing import Standing, StandingState, UpgradeStanding
 
-__all__ = ["STALE_INTERVALS", "Tone", "Verdict", "points", "span", "verdict", "worst"]
+__all__ = ["STALE_INTERVALS", "Overall", "Tone", "Verdict", "overall", "points", "ranked", "span", "verdict"]
 
 Tone = Literal["good", "info", "warn", "bad", "none"]
 
@@ -16,6 +18,17 @@ STALE_INTERVALS = 3
 """A verdict is stale when its last batch is older than this many intervals (alert EQBenchmarkStale)."""
 
 _MINUS = "\N{MINUS SIGN}"
+# A noticed upgrade is dated by the batch that showed it, and so is what that batch said.
+_SLACK_SECONDS = 60.0
+_WORDS: Mapping[StandingState, str] = {
+    "not_measured": "not measured",
+    "commissioning": "learning",
+    "fine": "fine",
+    "suspected": "suspected",
+    "changed": "changed",
+    "comparing": "being compared",
+    "regressed": "regressed",
+}
 _URGENCY: tuple[Tone, ...] = ("bad", "warn", "none", "info", "good")
 
 
@@ -23,7 +36,7 @@ _URGENCY: tuple[Tone, ...] = ("bad", "warn", "none", "info", "good")
 class Verdict:
     """headline: a few words. words: a sentence or two with the figures, without times. next_step: what to do, or empty.
 
-    stale: too old to trust.
+    core: the words without the upgrade, for where that is told in another way. stale: too old to trust.
     """
 
     standing: Standing
@@ -32,6 +45,24 @@ class Verdict:
     words: str
     next_step: str
     stale: bool
+    core: str
+
+    @property
+    def cause(self) -> UpgradeStanding | None:
+        """The newest upgrade, where what is wrong came after it."""
+        standing, upgrade = self.standing, self.standing.upgrade
+        if upgrade is None or standing.state not in {"regressed", "changed", "suspected"}:
+            return None
+        return upgrade if standing.since is None or upgrade.since <= standing.since + _SLACK_SECONDS else None
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """All verdicts in a headline. count: ``1 fell, 2 are fine``; empty where there is one."""
+
+    tone: Tone
+    headline: str
+    count: str
 
 
 def verdict(standing: Standing, *, now: float, interval: timedelta) -> Verdict:
@@ -39,6 +70,7 @@ def verdict(standing: Standing, *, now: float, interval: timedelta) -> Verdict:
     last = standing.last_batch_at
     stale = last is not None and now - last > STALE_INTERVALS * interval.total_seconds()
     tone, headline, words = _said(standing)
+    core = " ".join(part for part in (words, _reference(standing)) if part)
     words = " ".join(part for part in (words, _upgrade(standing.upgrade), _reference(standing)) if part)
     if standing.detail and standing.detail not in words:
         words = f"{words} {standing.detail}".strip()
@@ -46,7 +78,7 @@ def verdict(standing: Standing, *, now: float, interval: timedelta) -> Verdict:
         words = f"No batch has finished for {span(now - last)}: this may no longer hold. {words}"
         if tone in {"good", "info"}:
             tone, headline = "warn", f"{headline}, as of {span(now - last)} ago"
-    return Verdict(standing, tone, headline, words, _next_step(standing), stale)
+    return Verdict(standing, tone, headline, words, _next_step(standing), stale, core)
 
 
 def _said(standing: Standing) -> tuple[Tone, str, str]:
@@ -119,9 +151,33 @@ def _reference(standing: Standing) -> str:
     return f"Against the first accepted baseline: {points(standing.reference_points)} points."
 
 
-def worst(verdicts: list[Verdict]) -> Verdict | None:
-    """The one to show first."""
-    return min(verdicts, key=lambda found: _URGENCY.index(found.tone), default=None)
+def ranked(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The most urgent first; among equals the one that lost most."""
+    return sorted(verdicts, key=lambda found: (_URGENCY.index(found.tone), found.standing.delta_points or 0.0))
+
+
+def overall(verdicts: Sequence[Verdict]) -> Overall:
+    """Over one or more verdicts, the most urgent first."""
+    first = verdicts[0]
+    if len(verdicts) == 1:
+        return Overall(first.tone, first.headline, "")
+    count = ", ".join(f"{number} {words}" for words, number in Counter(map(_in_a_word, verdicts)).items())
+    if first.tone == "good":
+        return Overall("good", "EQ is fine everywhere", count)
+    return Overall(first.tone, f"{_subject(first, verdicts)}: {first.headline}", count)
+
+
+def _subject(found: Verdict, verdicts: Sequence[Verdict]) -> str:
+    """The deployment, with its item set where another one of it is watched."""
+    standing = found.standing
+    several = sum(one.standing.deployment == standing.deployment for one in verdicts) > 1
+    return f"{standing.deployment} on {standing.item_set}" if several else standing.deployment
+
+
+def _in_a_word(found: Verdict) -> str:
+    if found.stale and found.tone == "warn":
+        return "out of date"
+    return _WORDS[found.standing.state]
 
 
 def points(value: float, *, signed: bool = True) -> str:

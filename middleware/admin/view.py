@@ -2,117 +2,97 @@
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from middleware.admin.api import item_points, run_score
+from middleware.admin.changes import Changes, changes_of
+from middleware.admin.feelings import DayCounts, DeploymentEmotions, band_counts, deployment_emotions
+from middleware.admin.history import RunLine, ScoreHistory, history_of, run_line
+from middleware.admin.incidents import IncidentView, incidents_of
 from middleware.admin.standings import explained
-from middleware.admin.state import AdminState, DeploymentInfo
-from middleware.admin.verdict import Verdict, verdict, worst
-from middleware.records.benchmark import ItemResult, Run
-from middleware.records.conversation import ProbeResult
+from middleware.admin.state import AdminState
+from middleware.admin.verdict import Overall, Verdict, overall, ranked, verdict
 from middleware.records.event import Event
 from middleware.records.standing import Standing
+from scorer.baseline import Baseline
 
-__all__ = [
-    "BANDS",
-    "Budget",
-    "DeploymentEmotions",
-    "EmotionShares",
-    "PageModel",
-    "RunLine",
-    "ScoreHistory",
-    "StatusReader",
-]
-
-BANDS = (("absent", 0.0), ("low", 1.0), ("medium", 4.0), ("high", 7.0))
-"""Bands of intensity for people: name and lower bound, on 0..10."""
+__all__ = ["Budget", "PageModel", "StatusReader", "Subject"]
 
 _FALLBACK = "default"
 _DAY_SECONDS = 86_400.0
+_DAYS = 14
 _RUNS = 120
 _PROBES = 5_000
-_EVENTS = 200
-_NORMAL_95 = 1.96
-
-
-@dataclass(frozen=True, slots=True)
-class RunLine:
-    """A run in a table or on a chart. lower, upper: 95 % interval of its score over items; None for too few items."""
-
-    run: Run
-    score: float | None
-    lower: float | None
-    upper: float | None
-    answered: int
-    outcomes: Mapping[str, int]
-
-    @property
-    def readable(self) -> float | None:
-        """Share of answers that could be scored, 0..1; None before the first answer of the model."""
-        said = sum(count for outcome, count in self.outcomes.items() if outcome not in {"api_error", "timeout"})
-        return self.outcomes.get("scored", 0) / said if said else None
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreHistory:
-    """Scores of one deployment on one item set, oldest first, and what happened meanwhile."""
-
-    deployment: str
-    item_set: str
-    lines: tuple[RunLine, ...]
-    baseline_points: float | None
-    events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EmotionShares:
-    """The distribution of one emotion: shares by `BANDS`, sum 1; median and ninth decile on 0..10."""
-
-    emotion: str
-    turns: int
-    median: float
-    p90: float
-    shares: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DeploymentEmotions:
-    """A deployment's probes of the last day, newest result at `last_at` (Unix seconds) or None."""
-
-    info: DeploymentInfo
-    conversations: int
-    outcomes: Mapping[str, int]
-    last_at: float | None
-    emotions: tuple[EmotionShares, ...]
+_PROBES_OF_A_DAY = 20_000
+_EVENTS = 400
+_DEGRADED = frozenset({"regressed", "changed", "suspected"})
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Tokens of the sidecar's own calls since midnight UTC. limit is None where none is set."""
+    """Tokens and money of the sidecar's own calls since midnight UTC. Limits are None where none is set, money where
+    prices are not known. by_purpose: tokens, most first."""
 
     used: int
     limit: int | None
+    money: float | None = None
+    money_limit: float | None = None
+    currency: str = ""
+    by_purpose: Mapping[str, int] | None = None
+
+    @property
+    def left(self) -> float | None:
+        """Share of the tokens that is left, 0..1; None without a cap."""
+        return max(0.0, 1.0 - self.used / self.limit) if self.limit else None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One deployment on one item set: its verdict, its history (None before the first score), and what changed."""
+
+    verdict: Verdict
+    history: ScoreHistory | None
+    changes: Changes
+
+    @property
+    def name(self) -> str:
+        """For people and anchors."""
+        return f"{self.verdict.standing.deployment}, {self.verdict.standing.item_set}"
 
 
 @dataclass(frozen=True, slots=True)
 class PageModel:
-    """Everything on the page, as of `now` (Unix seconds). verdicts: the most urgent first. runs: newest first."""
+    """Everything on the page, as of `now` (Unix seconds). subjects: the most urgent first. runs, events: newest first.
+
+    others: histories of what is not watched, such as `eqwatch run`. version: changes with what is shown, for caches.
+    """
 
     now: float
-    verdicts: tuple[Verdict, ...]
+    overall: Overall
+    subjects: tuple[Subject, ...]
+    others: tuple[ScoreHistory, ...]
     runs: tuple[RunLine, ...]
-    histories: tuple[ScoreHistory, ...]
     emotions: tuple[DeploymentEmotions, ...]
+    incidents: tuple[IncidentView, ...]
     budget: Budget
     events: tuple[Event, ...]
+    version: str
+
+    @property
+    def reach(self) -> float:
+        """The largest absolute end of any interval of a change, points: what a drawing of them all has to hold."""
+        standings = [subject.verdict.standing for subject in self.subjects]
+        ends = (abs(end) for one in standings for end in (one.delta_lower, one.delta_upper) if end is not None)
+        return max(ends, default=1.0) or 1.0
+
+    @property
+    def histories(self) -> tuple[ScoreHistory, ...]:
+        """All of them, those of subjects first."""
+        return (*(subject.history for subject in self.subjects if subject.history is not None), *self.others)
 
 
 class StatusReader:
-    """Reads the store for the page, and remembers what can't change: finished runs and past events.
+    """Reads the store for the page, and remembers what can't change: finished runs, past events and past days.
 
     One thread at a time; the caller sees to that.
     """
@@ -122,28 +102,37 @@ class StatusReader:
         self._finished: dict[str, RunLine] = {}
         self._events: list[Event] = []
         self._last_event = 0
+        self._baselines: dict[int, Baseline] = {}
+        self._days: dict[float, DayCounts] = {}
 
     def read(self, standings: Sequence[Standing], now: float) -> PageModel:
         """The model of the page; blocks on the store and raises StoreUnavailable."""
         state = self._state
-        lines = self._lines(state.store.runs(limit=_RUNS))
+        lines = self._lines({standing.deployment for standing in standings})
         events = self._newest_events()
-        midnight = now - now % _DAY_SECONDS
-        probes = state.store.probes(since=now - _DAY_SECONDS, limit=_PROBES)
+        known = list(standings) or [_unmeasured(state, lines)]
+        verdicts = ranked([verdict(one, now=now, interval=state.benchmark.interval) for one in known])
+        subjects = tuple(self._subject(found, lines, events) for found in verdicts)
         return PageModel(
             now=now,
-            verdicts=_verdicts(state, standings, lines, now),
+            overall=overall(verdicts),
+            subjects=subjects,
+            others=_others(subjects, lines, events),
             runs=lines,
-            histories=_histories(standings, lines, events),
-            emotions=_emotions(state.deployments, probes),
-            budget=Budget(state.store.tokens_used(None, midnight), state.tokens_per_day),
+            emotions=self._emotions(now),
+            incidents=incidents_of(events, standings),
+            budget=self._budget(now),
             events=tuple(reversed(events)),
+            version=_version(lines, events, now),
         )
 
-    def _lines(self, runs: Sequence[Run]) -> tuple[RunLine, ...]:
-        lines = tuple(
-            self._finished.get(run.id) or run_line(run, self._state.store.item_results(run.id)) for run in runs
-        )
+    def _lines(self, deployments: set[str]) -> tuple[RunLine, ...]:
+        store = self._state.store
+        found = {run.id: run for run in store.runs(limit=_RUNS)}
+        for deployment in sorted(deployments):
+            found |= {run.id: run for run in store.runs(deployment, _RUNS)}
+        runs = sorted(found.values(), key=lambda run: (run.started_at, run.id), reverse=True)
+        lines = tuple(self._finished.get(run.id) or run_line(run, store.item_results(run.id)) for run in runs)
         self._finished = {line.run.id: line for line in lines if line.run.status != "running"}
         return lines
 
@@ -153,25 +142,82 @@ class StatusReader:
             self._last_event = page[-1].id
         return self._events
 
+    def _subject(self, found: Verdict, lines: Sequence[RunLine], events: Sequence[Event]) -> Subject:
+        standing = found.standing
+        baseline = self._baseline(standing.baseline_id)
+        history = history_of(
+            standing.deployment,
+            standing.item_set,
+            lines,
+            baseline=baseline,
+            baseline_points=standing.baseline_points,
+            events=events,
+        )
+        if history is None or baseline is None:
+            return Subject(found, history, Changes())
+        results = (result for line in history.lines for result in line.results)
+        items = self._state.items(standing.item_set)
+        return Subject(found, history, changes_of(baseline, results, since=_since(standing), item_set=items))
 
-def run_line(run: Run, results: Sequence[ItemResult]) -> RunLine:
-    """The run with its score, its interval over items, and its outcomes."""
-    known = [value for value in item_points(results).values() if value is not None]
-    score = run_score(run, results)
-    lower = upper = None
-    if score is not None and len(known) >= 4:
-        half = _NORMAL_95 * statistics.stdev(known) / math.sqrt(len(known))
-        lower, upper = score - half, score + half
-    return RunLine(run, score, lower, upper, len(results), Counter(result.outcome for result in results))
+    def _baseline(self, baseline_id: int) -> Baseline | None:
+        if baseline_id and baseline_id not in self._baselines:
+            record = self._state.store.baseline(baseline_id)
+            if record is None:
+                return None
+            self._baselines = {baseline_id: Baseline.from_dict(record.value), **self._baselines}
+        return self._baselines.get(baseline_id)
+
+    def _emotions(self, now: float) -> tuple[DeploymentEmotions, ...]:
+        state = self._state
+        probes = state.store.probes(since=now - _DAY_SECONDS, limit=_PROBES)
+        days = self._past_days(now) if state.deployments else {}
+        infos = state.deployments
+        found = [deployment_emotions(info, probes, days=days, report=state.emotions(info.name)) for info in infos]
+        # What no deployment matches counts as ``default``: worth a place only if it is all there is, or is probed.
+        return tuple(
+            one for one in found if one.info.name != _FALLBACK or one.outcomes or one.info.sampled or len(infos) == 1
+        )
+
+    def _past_days(self, now: float) -> Mapping[float, DayCounts]:
+        """Each of the last days by its begin. A day that is over is read once; one that is very busy is cut short."""
+        today = now - now % _DAY_SECONDS
+        known = {}
+        for back in range(_DAYS):
+            begin = today - back * _DAY_SECONDS
+            if back and begin in self._days:
+                known[begin] = self._days[begin]
+                continue
+            probes = self._state.store.probes(since=begin, until=begin + _DAY_SECONDS, limit=_PROBES_OF_A_DAY)
+            known[begin] = band_counts(probes)
+        self._days = known
+        return known
+
+    def _budget(self, now: float) -> Budget:
+        state = self._state
+        usage = state.store.token_usage(now - now % _DAY_SECONDS)
+        by_purpose: dict[str, int] = {}
+        by_type: dict[str, int] = {}
+        for (purpose, type_), tokens in usage.items():
+            by_purpose[purpose] = by_purpose.get(purpose, 0) + tokens
+            by_type[type_] = by_type.get(type_, 0) + tokens
+        return Budget(
+            used=sum(by_purpose.values()),
+            limit=state.tokens_per_day,
+            money=state.cost(by_type.get("prompt", 0), by_type.get("completion", 0)),
+            money_limit=state.money_per_day,
+            currency=state.currency,
+            by_purpose=dict(sorted(by_purpose.items(), key=lambda one: -one[1])),
+        )
 
 
-def _verdicts(
-    state: AdminState, standings: Sequence[Standing], lines: Sequence[RunLine], now: float
-) -> tuple[Verdict, ...]:
-    known = list(standings) or [_unmeasured(state, lines)]
-    found = [verdict(standing, now=now, interval=state.benchmark.interval) for standing in known]
-    first = worst(found)
-    return tuple(sorted(found, key=lambda one: one is not first))
+def _since(standing: Standing) -> float | None:
+    """From when on answers are the present version's: its upgrade, else the time since when something is wrong."""
+    times = [standing.baseline_at]
+    if standing.upgrade is not None:
+        times.append(standing.upgrade.since)
+    elif standing.state in _DEGRADED:
+        times.append(standing.since)
+    return max((at for at in times if at is not None), default=None)
 
 
 def _unmeasured(state: AdminState, lines: Sequence[RunLine]) -> Standing:
@@ -192,65 +238,17 @@ def _unmeasured(state: AdminState, lines: Sequence[RunLine]) -> Standing:
     )
 
 
-def _histories(
-    standings: Sequence[Standing], lines: Sequence[RunLine], events: Sequence[Event]
-) -> tuple[ScoreHistory, ...]:
-    by_key: dict[tuple[str, str], list[RunLine]] = defaultdict(list)
-    for line in reversed(lines):
-        if line.score is not None and line.run.purpose != "gate":
-            by_key[line.run.deployment, line.run.protocol.item_set].append(line)
-    baselines = {(s.deployment, s.item_set): s.baseline_points for s in standings}
-    return tuple(
-        ScoreHistory(
-            deployment=deployment,
-            item_set=item_set,
-            lines=tuple(series),
-            baseline_points=baselines.get((deployment, item_set)),
-            events=tuple(
-                event
-                for event in events
-                if event.deployment in {deployment, ""} and event.at >= series[0].run.started_at
-            ),
-        )
-        for (deployment, item_set), series in by_key.items()
+def _others(subjects: Sequence[Subject], lines: Sequence[RunLine], events: Sequence[Event]) -> tuple[ScoreHistory, ...]:
+    watched = {(one.verdict.standing.deployment, one.verdict.standing.item_set) for one in subjects}
+    keys = dict.fromkeys((line.run.deployment, line.run.protocol.item_set) for line in lines)
+    found = (
+        history_of(*key, lines, baseline=None, baseline_points=None, events=events)
+        for key in keys
+        if key not in watched
     )
+    return tuple(history for history in found if history is not None)
 
 
-def _emotions(infos: Sequence[DeploymentInfo], probes: Sequence[ProbeResult]) -> tuple[DeploymentEmotions, ...]:
-    found = (_deployment(info, [probe for probe in probes if probe.deployment == info.name]) for info in infos)
-    # What no deployment matches counts as ``default``: worth a place only if it is all there is, or is probed.
-    return tuple(
-        one for one in found if one.info.name != _FALLBACK or one.outcomes or one.info.sampled or len(infos) == 1
-    )
-
-
-def _deployment(info: DeploymentInfo, probes: Sequence[ProbeResult]) -> DeploymentEmotions:
-    values: dict[str, list[float]] = {emotion: [] for emotion in info.emotions}
-    for probe in probes:
-        if probe.kind != "perception" or probe.outcome != "scored":
-            continue
-        for emotion, intensity in probe.emotions.items():
-            if emotion in values:
-                values[emotion].append(intensity)
-    return DeploymentEmotions(
-        info=info,
-        conversations=len({probe.conversation for probe in probes}),
-        outcomes=Counter(probe.outcome for probe in probes),
-        last_at=max((probe.at for probe in probes), default=None),
-        emotions=tuple(_shares(emotion, found) for emotion, found in values.items() if found),
-    )
-
-
-def _shares(emotion: str, values: list[float]) -> EmotionShares:
-    bounds = [lower for _, lower in BANDS]
-    counts = [0] * len(bounds)
-    for value in values:
-        counts[max(index for index, lower in enumerate(bounds) if value >= lower or index == 0)] += 1
-    ranked = sorted(values)
-    return EmotionShares(
-        emotion=emotion,
-        turns=len(values),
-        median=statistics.median(values),
-        p90=ranked[min(len(ranked) - 1, math.ceil(0.9 * len(ranked)) - 1)],
-        shares=tuple(count / len(values) for count in counts),
-    )
+def _version(lines: Sequence[RunLine], events: Sequence[Event], now: float) -> str:
+    newest = max((line.at for line in lines), default=0.0)
+    return f"{newest:.0f}-{events[-1].id if events else 0}-{now // 300:.0f}"

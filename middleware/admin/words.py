@@ -28,6 +28,7 @@ _EVENTS = {
     "benchmark_resumed": "Benchmark resumed",
     "baseline_accepted": "Baseline accepted",
     "baseline_created": "Baseline made, not yet accepted",
+    "emotion_drift": "Users' emotions drifted",
     "state_set_aside": "State of another version set aside",
     "store_set_aside": "Damaged store set aside",
 }
@@ -58,6 +59,15 @@ def _iso(at: float) -> str:
 def _moment(at: float) -> str:
     """``12 Nov 2026, 14:05 UTC``."""
     return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M UTC").lstrip("0")
+
+
+def _day(at: float) -> str:
+    """``12 Nov``, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%d %b").lstrip("0")
+
+
+def _money(value: float) -> str:
+    return f"{value:,.2f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _score(value: float | None) -> str:
@@ -102,10 +112,12 @@ def _query(parameters: dict[str, str]) -> str:
 
 FILTERS: MappingProxyType[str, Callable[..., str]] = MappingProxyType(
     {
+        "day": _day,
         "event": _event,
         "figures": _figures,
         "iso": _iso,
         "moment": _moment,
+        "money": _money,
         "outcome": _outcome,
         "percent": _percent,
         "points": points,

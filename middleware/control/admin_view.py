@@ -10,14 +10,17 @@ from middleware.admin.feed import EventFeed
 from middleware.admin.ingest import Ingest
 from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade
 from middleware.control.benchmarking import Benchmarking
+from middleware.control.budget import prices_of
 from middleware.control.link import RelayLink
-from middleware.control.plans import DEFAULT_DEPLOYMENT, missing_settings
+from middleware.control.plans import DEFAULT_DEPLOYMENT, missing_settings, subjects
 from middleware.control.probing import Probing
+from middleware.control.shown_items import ShownItems
 from middleware.control.switch import CallSwitch
 from middleware.metrics import Metrics
 from middleware.records.emotion_report import EmotionReport
 from middleware.records.event import Event
 from middleware.records.standing import Standing
+from middleware.records.worker import WorkerFailures
 from middleware.settings import Settings
 from middleware.settings.secrets import revealed
 from middleware.store import Store
@@ -45,6 +48,7 @@ def admin_state(
     record: Callable[[Event], Awaitable[int]],
     switch: CallSwitch,
     workers: Callable[[], Mapping[str, str]],
+    failures: Callable[[], Mapping[str, WorkerFailures]],
 ) -> AdminState:
     """Everything wired. link: None in a monitor, which has no relay.
 
@@ -83,9 +87,15 @@ def admin_state(
         clock=clock,
         readiness=lambda: _readiness(link, spool),
         workers=workers,
+        failures=failures,
+        queues=lambda: _depths(metrics),
         deployments=_deployments(settings),
         benchmark=_benchmark(settings),
         tokens_per_day=settings.budget.tokens_per_day,
+        money_per_day=settings.budget.money_per_day,
+        currency=settings.budget.currency,
+        cost=prices_of(settings.budget).cost,
+        items=ShownItems(settings.data_dir, [name for _, _, sets in subjects(settings) for name in sets]).named,
         standings=lambda: benchmarking.standings if benchmarking is not None else [_not_configured(settings)],
         paused=lambda: benchmarking is None or benchmarking.paused,
         pause=lambda: pause(True),
@@ -111,6 +121,12 @@ def _readiness(link: RelayLink | None, spool: Spool) -> dict[str, bool | str]:
 async def _refreshed(link: RelayLink | None) -> None:
     if link is not None:
         await link.refresh(_REFRESH_SECONDS)
+
+
+def _depths(metrics: Metrics) -> dict[str, int]:
+    """What waits in each bounded queue."""
+    samples = (sample for family in metrics.queue_depth.collect() for sample in family.samples)
+    return {sample.labels["queue"]: int(sample.value) for sample in samples}
 
 
 def _benchmark(settings: Settings) -> BenchmarkInfo:

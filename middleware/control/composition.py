@@ -129,6 +129,7 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             record=shared.record,
             switch=shared.switch,
             workers=lambda: supervised[0].states,
+            failures=lambda: supervised[0].failures,
         )
         admin = AdminServer(create_app(state), settings.admin, closing=shared.feed.close)
         workers.append(Worker("admin", admin.run))

@@ -2,10 +2,13 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
+
+from middleware.records.worker import WorkerFailures
 
 __all__ = ["Supervisor", "Worker"]
 
@@ -27,16 +30,30 @@ class Worker:
 class Supervisor:
     """Owns the state of each worker: ``running``, or why it waits to be started again."""
 
-    def __init__(self, workers: list[Worker], *, count_restart: Callable[[str], None], rng: random.Random) -> None:
+    def __init__(
+        self,
+        workers: list[Worker],
+        *,
+        count_restart: Callable[[str], None],
+        rng: random.Random,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._workers = workers
         self._count_restart = count_restart
         self._rng = rng
+        self._clock = clock
         self._state = {worker.name: "starting" for worker in workers}
+        self._failures = {worker.name: WorkerFailures() for worker in workers}
 
     @property
     def states(self) -> dict[str, str]:
         """Worker -> ``starting``, ``running`` or ``restarting: ErrorType``."""
         return dict(self._state)
+
+    @property
+    def failures(self) -> dict[str, WorkerFailures]:
+        """Worker -> its restarts and the newest reason."""
+        return dict(self._failures)
 
     async def run(self) -> None:
         """All workers, until cancelled."""
@@ -57,6 +74,9 @@ class Supervisor:
                 _log.exception("worker_failed", worker=worker.name)
                 reason = type(error).__name__
             self._state[worker.name] = f"restarting: {reason}"
+            self._failures[worker.name] = WorkerFailures(
+                self._failures[worker.name].restarts + 1, reason, self._clock()
+            )
             self._count_restart(worker.name)
             if loop.time() - started > _HEALTHY_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS

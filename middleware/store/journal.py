@@ -18,6 +18,7 @@ __all__ = [
     "rename_state",
     "save_event",
     "save_state",
+    "token_usage_since",
     "tokens_used",
 ]
 
@@ -89,3 +90,13 @@ def tokens_used(connection: Connection, purpose: str | None, since: float) -> in
     if purpose is not None:
         statement = statement.where(token_usage.c.purpose == purpose)
     return int(connection.execute(statement).scalar_one())
+
+
+def token_usage_since(connection: Connection, since: float) -> dict[tuple[str, str], int]:
+    """Purpose and type -> tokens since the start of the minute of ``since``."""
+    rows = connection.execute(
+        select(token_usage.c.purpose, token_usage.c.type, func.sum(token_usage.c.tokens))
+        .where(token_usage.c.minute >= since // 60)
+        .group_by(token_usage.c.purpose, token_usage.c.type)
+    )
+    return {(purpose, type_): int(tokens) for purpose, type_, tokens in rows}

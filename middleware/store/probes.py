@@ -29,8 +29,10 @@ def save_probe(connection: Connection, result: ProbeResult) -> bool:
     return written.first() is not None
 
 
-def probes_of(connection: Connection, deployment: str | None, since: float, limit: int) -> list[ProbeResult]:
-    """Results saved at or after ``since``, newest first."""
+def probes_of(
+    connection: Connection, deployment: str | None, since: float, limit: int, until: float | None = None
+) -> list[ProbeResult]:
+    """Results saved at or after ``since`` and before ``until``, newest first."""
     statement = (
         select(probes)
         .where(probes.c.at >= since)
@@ -39,6 +41,8 @@ def probes_of(connection: Connection, deployment: str | None, since: float, limi
     )
     if deployment is not None:
         statement = statement.where(probes.c.deployment == deployment)
+    if until is not None:
+        statement = statement.where(probes.c.at < until)
     return [ProbeResult(**values_of(row)) for row in connection.execute(statement)]
 
 

@@ -201,6 +201,11 @@ class Store:
         with self._reading() as connection:
             return runs.item_history(connection, deployment, item_id, limit)
 
+    def item_answers(self, item_set: str, item_id: str, limit: int = 200) -> list[tuple[Run, ItemResult]]:
+        """Outcomes of one item of a set over all deployments, with the runs that asked, newest first."""
+        with self._reading() as connection:
+            return runs.item_answers(connection, item_set, item_id, limit)
+
     # -- slots
 
     def claim_slot(self, name: str, slot_at: float, owner: str, ttl_seconds: float, now: float) -> int | None:
@@ -225,10 +230,12 @@ class Store:
         with self._writing() as connection:
             return probes.save_probe(connection, result)
 
-    def probes(self, deployment: str | None = None, since: float = 0.0, limit: int = 1000) -> list[ProbeResult]:
-        """Results saved at or after ``since`` (Unix seconds), newest first."""
+    def probes(
+        self, deployment: str | None = None, since: float = 0.0, limit: int = 1000, *, until: float | None = None
+    ) -> list[ProbeResult]:
+        """Results saved at or after ``since`` and before ``until`` (Unix seconds), newest first."""
         with self._reading() as connection:
-            return probes.probes_of(connection, deployment, since, limit)
+            return probes.probes_of(connection, deployment, since, limit, until)
 
     def emotions_of(self, conversation: str) -> list[ProbeResult]:
         """Every result of a conversation (its salted id), by turn."""
@@ -336,6 +343,11 @@ class Store:
         """Tokens of all types since the start of the minute of ``since``; of every purpose where that is None."""
         with self._reading() as connection:
             return journal.tokens_used(connection, purpose, since)
+
+    def token_usage(self, since: float) -> dict[tuple[str, str], int]:
+        """Purpose and type -> tokens since the start of the minute of ``since``."""
+        with self._reading() as connection:
+            return journal.token_usage_since(connection, since)
 
     # -- budget
 

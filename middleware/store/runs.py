@@ -13,6 +13,7 @@ from middleware.store.statements import insert_into, storable, values_of
 __all__ = [
     "begin_run",
     "finish_run",
+    "item_answers",
     "item_history",
     "mark_attempted",
     "results_of",
@@ -153,6 +154,27 @@ def item_history(connection: Connection, deployment: str, item_id: str, limit: i
         .limit(limit)
     )
     return [_result(values_of(row)) for row in rows]
+
+
+def item_answers(connection: Connection, item_set: str, item_id: str, limit: int) -> list[tuple[Run, ItemResult]]:
+    """Outcomes of one item of a set over all deployments, with the runs that asked, newest first.
+
+    An id means an item only together with its set: official sets count from 1, all of them.
+    """
+    rows = connection.execute(
+        select(item_results, runs)
+        .join(runs)
+        .where(
+            # The protocol's key begins with the set's name (records.benchmark.Protocol).
+            runs.c.protocol_key.startswith(f"{item_set}|", autoescape=True),
+            item_results.c.item_id == item_id,
+            item_results.c.outcome.is_not(None),
+        )
+        .order_by(item_results.c.at.desc(), item_results.c.run_id, item_results.c.repetition)
+        .limit(limit)
+    )
+    found = [values_of(row) for row in rows]
+    return [(_run(values), _result(values)) for values in found]
 
 
 def _unanswered(run_id: str, item_id: str, repetition: int) -> dict[str, object]:

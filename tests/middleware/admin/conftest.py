@@ -1,7 +1,8 @@
 """A real admin server on loopback over a real store, empty or filled with a plausible fortnight."""
 
 import asyncio
-import random
+import importlib.util
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,19 +17,24 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from middleware.admin import Access, AdminState, BenchmarkInfo, DeploymentInfo, EventFeed, create_app
+from middleware.admin import Access, AdminState, BenchmarkInfo, EventFeed, create_app
 from middleware.admin.state import Upgrade
 from middleware.metrics import Metrics
-from middleware.records.benchmark import ItemResult, Protocol, Run
-from middleware.records.conversation import ProbeResult
-from middleware.records.emotions import DEFAULT_EMOTIONS
+from middleware.records.benchmark import Protocol, Run
 from middleware.records.event import Event
 from middleware.records.standing import Standing
+from middleware.records.worker import WorkerFailures
 from middleware.store import Store
 
 NOW = 1_794_500_000.0
-HOUR = 3600.0
-DAY = 24 * HOUR
+
+# A conftest can't import its neighbours by name: tests are no packages.
+_spec = importlib.util.spec_from_file_location("admin_fortnight", Path(__file__).with_name("fortnight.py"))
+assert _spec is not None
+assert _spec.loader is not None
+made_up = importlib.util.module_from_spec(_spec)
+sys.modules["admin_fortnight"] = made_up
+_spec.loader.exec_module(made_up)
 
 
 @dataclass
@@ -89,11 +95,9 @@ class Admin:
         return saved
 
 
-DEPLOYMENTS = tuple(
-    DeploymentInfo(name, kind, "", DEFAULT_EMOTIONS[kind], 0.2, sampled=True)
-    for name, kind in (("support-tutor", "tutoring"), ("companion-r2", "companion"), ("shop-chat", "marketing"))
+BENCHMARK = BenchmarkInfo(
+    model="example-chat-large", items=("tutoring", "companion", "marketing"), interval=timedelta(hours=3)
 )
-BENCHMARK = BenchmarkInfo(model="example-chat-large", items=("bundled",), interval=timedelta(hours=3))
 
 
 @pytest.fixture
@@ -197,89 +201,6 @@ def make_run(number: int, started: float, *, model: str = "example-chat-large", 
     return replace(run, **changes)
 
 
-def _fill_runs(store: Store, rng: random.Random) -> None:
-    """A fortnight of batches every three hours; the model is replaced by a weaker one two days before the end."""
-    swapped = NOW - 2 * DAY
-    for number in range(112):
-        started = NOW - 1200 - (111 - number) * 3 * HOUR
-        weaker = started > swapped
-        run = make_run(number, started, model="example-chat-large-0612" if weaker else "example-chat-large")
-        store.begin_run(run)
-        scores = []
-        for item_id in run.item_ids:
-            ease = 7.6 + 1.1 * ((int(item_id.partition("-")[2]) * 7 % 12) / 12 - 0.5)
-            odd = rng.random()
-            outcome = "unparseable" if odd < 0.02 else "refused" if odd < 0.026 else "scored"
-            score = min(9.9, rng.gauss(ease - (1.1 if weaker else 0.0), 0.75)) if outcome == "scored" else None
-            scores += [score] if score is not None else []
-            store.save_item(
-                ItemResult(
-                    run.id, item_id, 0, outcome, "no_scores" if outcome == "unparseable" else "", score, at=started + 40
-                )
-            )
-        store.finish_run(run.id, "finished", 10 * sum(scores) / len(scores), len(scores), started + 55)
-
-
-def _fill_probes(store: Store, rng: random.Random) -> None:
-    centres = {"Confusion": 4.6, "Boredom": 2.1, "Frustration": 3.2, "Curiosity": 6.3, "Loneliness": 3.8}
-    centres |= {"Distress": 2.2, "Calm": 5.9, "Joy": 4.8, "Interest": 6.6, "Trust": 5.2, "Annoyance": 2.0}
-    for info, share in zip(DEPLOYMENTS, (110, 60, 85), strict=True):
-        for number in range(share):
-            for turn in range(1, rng.randint(2, 4)):
-                at = NOW - 90 - rng.random() * 0.97 * DAY
-                outcome = "scored" if rng.random() < 0.96 else "unparseable"
-                emotions = {
-                    emotion: float(min(10, max(0, round(rng.gauss(centres.get(emotion, 1.6), 2.1)))))
-                    for emotion in info.emotions
-                }
-                store.save_probe(
-                    ProbeResult(
-                        info.name,
-                        f"{info.name}-{number}",
-                        turn,
-                        "perception",
-                        outcome,
-                        emotions if outcome == "scored" else {},
-                        "" if outcome == "scored" else "missing_emotion",
-                        "example-chat-large-0612",
-                        at=at,
-                        turn_ended_at=at - 2,
-                    )
-                )
-
-
-def fill(store: Store) -> list[Standing]:
-    """A fortnight of plausible data, the same each time; returns where things stand at its end."""
-    rng = random.Random(7)
-    _fill_runs(store, rng)
-    _fill_probes(store, rng)
-    models = {"from_model": "example-chat-large", "to_model": "example-chat-large-0612"}
-    store.save_event(Event("baseline_accepted", "default", NOW - 11 * DAY, {"points": 75.6}))
-    store.save_event(Event("benchmark_paused", "default", NOW - 6 * DAY))
-    store.save_event(Event("benchmark_resumed", "default", NOW - 6 * DAY + HOUR))
-    store.save_event(Event("upgrade_noticed", "default", NOW - 2 * DAY + 1300, dict(models)))
-    store.save_event(Event("incident_opened", "default", NOW - 1.4 * DAY, {"points": -9.1}))
-    store.add_tokens("benchmark", "prompt", 212_000, NOW - 600)
-    store.add_tokens("probe", "prompt", 187_500, NOW - 600)
-    return [
-        Standing(
-            deployment="default",
-            item_set="bundled",
-            state="regressed",
-            model="example-chat-large-0612",
-            since=NOW - 1.4 * DAY,
-            last_batch_at=NOW - 1145,
-            score_points=65.4,
-            baseline_points=75.6,
-            baseline_at=NOW - 11 * DAY,
-            delta_points=-10.2,
-            delta_lower=-12.7,
-            delta_upper=-7.6,
-            incident=5,
-        )
-    ]
-
-
 @pytest.fixture
 def run_of() -> Callable[..., Run]:
     """`make_run`, for tests that make runs of their own."""
@@ -294,7 +215,7 @@ def fortnight() -> Iterator[tuple[Path, list[Standing]]]:
         path = Path(directory) / "filled.sqlite3"
         made = Store(f"sqlite:///{path}", clock=lambda: NOW)
         made.open()
-        standings = fill(made)
+        standings = made_up.fill(made)
         made.close()
         yield path, standings
 
@@ -308,7 +229,18 @@ def filled(fortnight: tuple[Path, list[Standing]], tmp_path: Path) -> Iterator[A
     made = Store(f"sqlite:///{copy}", clock=lambda: NOW)
     made.open()
     with _servers(made) as start:
-        admin = start(deployments=DEPLOYMENTS, benchmark=BENCHMARK, tokens_per_day=2_000_000)
+        admin = start(
+            deployments=made_up.DEPLOYMENTS,
+            benchmark=BENCHMARK,
+            tokens_per_day=2_000_000,
+            money_per_day=5.0,
+            currency="USD",
+            cost=lambda prompt, completion: (0.5 * prompt + 1.5 * completion) / 1e6,
+            items=made_up.sets().get,
+            emotions=made_up.report_of,
+            failures=lambda: {"probe": WorkerFailures(1, "TimeoutError", NOW - 5 * 3600)},
+            queues=lambda: {"exchanges": 0, "probe": 3, "store": 0},
+        )
         admin.control.standings = standings
         yield admin
     made.close()

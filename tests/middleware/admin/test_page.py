@@ -1,5 +1,8 @@
 """The status page as HTML: what it says, and that nothing in it can be hostile."""
 
+import base64
+import hashlib
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from middleware.admin import BenchmarkInfo, DeploymentInfo
-from middleware.admin.charts import _PALETTES
+from middleware.admin.drawing import PALETTES
 from middleware.records.event import Event
 from middleware.records.standing import Standing
 
@@ -18,11 +21,11 @@ HOSTILE = "<script>alert(1)</script>\"'&"
 class Page(HTMLParser):
     """Collects the elements and the text of a page."""
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, source: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        self.feed(html)
+        self.feed(source)
         self.text = re.sub(r"\s+", " ", self.text)
 
     def handle_starttag(self, tag, attrs):
@@ -45,13 +48,19 @@ def page_of(admin) -> Page:
 
 
 def test_the_verdict_comes_first(filled):
-    """The first heading is the verdict, with its interval, since when, and what to do."""
+    """The first heading says which deployment fell by how much; beside it after what, how sure, since when, and what
+    to do."""
     page = page_of(filled)
-    first = page.text.index("EQ fell by 10.2 points", page.text.index("Is the model"))
-    assert first < page.text.index("EQ score over time") < page.text.index("Last runs")
-    assert "95% interval \N{MINUS SIGN}12.7 to \N{MINUS SIGN}7.6" in page.text
+    first = page.text.index("support-tutor: EQ fell by 4.1 points", page.text.index("Is the model"))
+    assert first < page.text.index("All deployments") < page.text.index("EQ score over time")
+    assert "3 watched: 1 regressed, 2 fine" in page.text
+    assert (
+        "After the upgrade from example-chat-large to example-chat-large-0612, noticed 10 Nov 2026, 16:35 UTC."
+        in page.text
+    )
+    assert "95% interval \N{MINUS SIGN}5.2 to \N{MINUS SIGN}2.9" in page.text
     assert "since 11 Nov 2026, 06:37 UTC (1 d 9 h)" in page.text
-    assert "POST /api/v1/alarms/5/acknowledge" in page.text
+    assert "POST /api/v1/alarms/7/acknowledge" in page.text
     assert len(page.all("h1")) == 1
 
 
@@ -68,9 +77,11 @@ def test_everything_of_the_screen_is_there(filled):
         "Model change noticed",
     ):
         assert part in page.text
-    assert "80%" in page.text
+    assert "77%" in page.text
+    assert "0.28 USD of 5.00" in page.text
+    assert "1 restart, last TimeoutError 5 h ago" in page.text
+    assert "3 in probe" in page.text
     assert "example-chat-large → example-chat-large-0612" in page.text
-    assert "\N{MINUS SIGN}9.1 points" in page.text
     links = {attributes["href"] for attributes in page.all("a")}
     assert {"/metrics", "/api/v1/verdicts", "/api/v1/runs", "/-/ready", "/api/v1/openapi.json"} <= links
     times = page.all("time")
@@ -79,21 +90,44 @@ def test_everything_of_the_screen_is_there(filled):
 
 
 def test_every_chart_that_the_page_shows_is_served(filled):
-    """Each variant of each chart is an SVG without script, with a title, an alternative and a policy of its own."""
+    """Each variant of each chart is an SVG without script or inline style, with a title, and its policy says so."""
     page = page_of(filled)
     images = [attributes for attributes in page.all("img") if attributes["src"].startswith("/charts/")]
     paths = {attributes["src"] for attributes in images} | {attributes["srcset"] for attributes in page.all("source")}
-    assert len(images) == 4
+    assert len(images) == 3 + 3 + 3 + 12  # histories, branches, emotions now, and each of them by day
     assert all("table" in attributes["alt"] for attributes in images)
-    assert len(paths) == 4 + 3 * 2
+    assert len(paths) == 3 * 4 + 18 * 2
     with filled.client() as client:
         for path in paths:
             chart = client.get(path)
             assert chart.headers["content-type"] == "image/svg+xml"
-            assert "default-src 'none'" in chart.headers["content-security-policy"]
-            assert "sandbox" in chart.headers["content-security-policy"]
+            policy = chart.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "sandbox" in policy
+            assert "unsafe" not in policy
             assert "<script" not in chart.text
+            assert " style=" not in chart.text
             assert "<title>" in chart.text
+            (sheet,) = re.findall("<style>(.*?)</style>", chart.text, re.DOTALL)
+            digest = base64.b64encode(hashlib.sha256(html.unescape(sheet).encode()).digest()).decode()
+            assert f"style-src 'sha256-{digest}'" in policy
+
+
+def test_what_changed_is_shown_item_by_item(filled):
+    """The items, emotions and branches of the deployment that fell, each item with a link to its page."""
+    page = page_of(filled)
+    links = [attributes["href"] for attributes in page.all("a") if attributes["href"].startswith("/items/tutoring/")]
+    assert len(links) == 6
+    assert "of 40 items are surely lower" in page.text
+    assert page.text.index("Emotions read less well") < page.text.index("Branches of emotional intelligence")
+
+
+def test_an_open_incident_shows_its_evidence_and_how_to_close_it(filled):
+    """What it rests on, and the request that acknowledges it."""
+    page = page_of(filled)
+    assert "from 50 answers in 5 batches within 14 h" in page.text
+    assert "evidence 2 600 to 1 against no change" in page.text
+    assert "/api/v1/alarms/7/acknowledge" in page.text
 
 
 def test_a_chart_without_data_is_404(admin):
@@ -179,7 +213,7 @@ def test_nothing_inline_and_nothing_from_elsewhere(filled):
             assert not (attributes.get(name) or "/").startswith(("http:", "https:", "//", "data:")), tag
     assert page.all("style") == []
     with filled.client() as client:
-        assert client.get("/").headers["content-security-policy"].count("'self'") == 3
+        assert client.get("/").headers["content-security-policy"].count("'self'") == 4
 
 
 def test_static_files_are_the_three(admin):
@@ -196,8 +230,8 @@ def test_the_key_to_the_colours_is_the_charts_own():
     """The style sheet's band colours are the ones that the charts are drawn with."""
     css = (Path(__file__).parents[3] / "middleware" / "admin" / "static" / "status.css").read_text(encoding="utf-8")
     light, dark = re.findall(r"--band-0: (#\w+);\s*--band-1: (#\w+);\s*--band-2: (#\w+);\s*--band-3: (#\w+);", css)
-    assert light == _PALETTES["light"].bands
-    assert dark == _PALETTES["dark"].bands
+    assert light == PALETTES["light"].bands
+    assert dark == PALETTES["dark"].bands
 
 
 def test_page_and_charts_are_one_moment(filled):

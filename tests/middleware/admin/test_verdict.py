@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from middleware.admin.verdict import points, span, verdict, worst
-from middleware.records.standing import Standing
+from middleware.admin.verdict import overall, points, ranked, span, verdict
+from middleware.records.standing import Standing, UpgradeStanding
 
 NOW = 1_794_500_000.0
 HOUR = timedelta(hours=1)
@@ -68,16 +68,46 @@ def test_what_to_do_is_said_where_something_can_be_done():
 
 
 def test_the_worst_comes_first():
-    """A fall before a change, a change before what is not known, fine last; nothing where there is nothing."""
+    """A fall before a change, a change before what is not known, fine last; of two falls the deeper one."""
     states = ("fine", "not_measured", "changed", "regressed", "suspected")
     found = [verdict(replace(FINE, state=state), now=NOW, interval=HOUR) for state in states]
-    order = []
-    while found:
-        first = worst(found)
-        order.append(first.standing.state)
-        found.remove(first)
+    order = [one.standing.state for one in ranked(found)]
     assert order == ["regressed", "changed", "not_measured", "suspected", "fine"]
-    assert worst([]) is None
+    falls = [verdict(replace(FINE, state="regressed", delta_points=p), now=NOW, interval=HOUR) for p in (-2.0, -4.0)]
+    assert [one.standing.delta_points for one in ranked(falls)] == [-4.0, -2.0]
+
+
+def test_several_verdicts_make_one_headline():
+    """It names the deployment that is worst, with its item set where that is needed, and counts the others."""
+    fell = replace(FINE, state="regressed", deployment="tutor", delta_points=-4.1)
+    old = replace(FINE, last_batch_at=NOW - 20_000)
+    cases = [
+        ([fell], "EQ fell by 4.1 points", ""),
+        ([FINE, replace(FINE, deployment="tutor")], "EQ is fine everywhere", "2 fine"),
+        ([FINE, fell], "tutor: EQ fell by 4.1 points", "1 regressed, 1 fine"),
+        (
+            [fell, replace(FINE, deployment="tutor", item_set="b")],
+            "tutor on bundled: EQ fell by 4.1 points",
+            "1 regressed, 1 fine",
+        ),
+        (
+            [old, replace(FINE, deployment="tutor")],
+            "default: EQ is fine, as of 5 h 33 min ago",
+            "1 out of date, 1 fine",
+        ),
+    ]
+    for standings, headline, count in cases:
+        found = overall(ranked([verdict(one, now=NOW, interval=HOUR) for one in standings]))
+        assert (found.headline, found.count) == (headline, count)
+
+
+def test_a_fall_names_the_upgrade_that_it_came_after():
+    """Only an upgrade before the fall is its cause, and only where something is wrong."""
+    upgrade = UpgradeStanding("a", "b", NOW - 7200, "regressed")
+    fell = replace(FINE, state="regressed", since=NOW - 3600, upgrade=upgrade)
+    assert verdict(fell, now=NOW, interval=HOUR).cause == upgrade
+    assert verdict(replace(fell, since=NOW - 9000), now=NOW, interval=HOUR).cause is None
+    assert verdict(replace(fell, state="fine"), now=NOW, interval=HOUR).cause is None
 
 
 @pytest.mark.parametrize(

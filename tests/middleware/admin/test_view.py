@@ -3,8 +3,11 @@
 import pytest
 
 from middleware.admin import DeploymentInfo
-from middleware.admin.charts import _levels, _tick_format, _ticks, emotions_chart, score_chart
-from middleware.admin.view import BANDS, ScoreHistory, StatusReader, run_line
+from middleware.admin.charts import emotions_chart, score_chart
+from middleware.admin.drawing import level_ticks, tick_format, time_ticks
+from middleware.admin.feelings import BANDS
+from middleware.admin.history import history_of, run_line
+from middleware.admin.view import StatusReader
 from middleware.records.benchmark import ItemResult
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
@@ -98,24 +101,24 @@ def test_charts_hold_any_score(run_of, scores, size):
     for number, score in enumerate(scores):
         run = run_of(number, NOW + 3600 * number, items=1)
         lines.append(run_line(run, results(run, "s", [score / 10])))
-    history = ScoreHistory("default", "bundled", tuple(lines), None, ())
-    assert score_chart(history, "light", size).count(b"<circle") == len(scores)
+    history = history_of("default", "bundled", lines, baseline=None, baseline_points=None, events=())
+    assert score_chart(history, "light", size).svg.count(b"<circle") == len(scores)
 
 
 def test_ticks_are_round_and_few():
     """Moments in UTC on round steps, and levels that are never crowded."""
-    hours = _ticks(NOW, NOW + 5 * 3600, 8)
+    hours = time_ticks(NOW, NOW + 5 * 3600, 8)
     assert all(tick % 3600 == 0 for tick in hours)
     assert 1 <= len(hours) <= 8
-    assert len(_ticks(NOW, NOW + 400 * 86_400, 8)) <= 9
-    assert _ticks(NOW, NOW, 8) == [NOW]
-    assert _levels(55, 90) == [60.0, 70.0, 80.0, 90.0]
-    assert _levels(-150, 100) == [-150.0, -100.0, -50.0, 0.0, 50.0, 100.0]
-    assert _tick_format(3600.0)(NOW) == "16:13"
-    assert _tick_format(60.0)(0.0) == "00:00:00"
-    assert _tick_format(3600.0)(0.0) == "00:00"
-    assert _tick_format(2 * 86_400.0)(0.0) == "1 Jan 00:00"
-    assert _tick_format(10 * 86_400.0)(NOW) == "12 Nov"
+    assert len(time_ticks(NOW, NOW + 400 * 86_400, 8)) <= 9
+    assert time_ticks(NOW, NOW, 8) == [NOW]
+    assert level_ticks(55, 90) == [60.0, 70.0, 80.0, 90.0]
+    assert level_ticks(-150, 100) == [-150.0, -100.0, -50.0, 0.0, 50.0, 100.0]
+    assert tick_format(3600.0)(NOW) == "16:13"
+    assert tick_format(60.0)(0.0) == "00:00:00"
+    assert tick_format(3600.0)(0.0) == "00:00"
+    assert tick_format(2 * 86_400.0)(0.0) == "1 Jan 00:00"
+    assert tick_format(10 * 86_400.0)(NOW) == "12 Nov"
 
 
 def test_the_emotions_chart_has_a_bar_for_each_share(serve):
@@ -123,6 +126,6 @@ def test_the_emotions_chart_has_a_bar_for_each_share(serve):
     admin = serve(deployments=_deployments())
     admin.store.save_probe(_probe(1, {"Joy": 5.0, "Calm": 2.0}))
     (found,) = StatusReader(admin.state).read((), NOW).emotions
-    svg = emotions_chart(found, "dark")
+    svg = emotions_chart(found, "dark").svg
     assert svg.count(b'class="rect') == 2 * len(BANDS)
     assert b"Joy" in svg

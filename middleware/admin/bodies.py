@@ -81,7 +81,11 @@ class CallsState(BaseModel):
 
 
 class EmotionReading(BaseModel):
-    """intensity: 0..10. turn: the user turn that it is about, from 1. age_turns: newer turns that are known."""
+    """intensity: 0..10. turn: the user turn that it is about, from 1. age_turns: newer turns that are known.
+
+    flags: what was odd about the text that was judged. steered: it looked like an attempt to steer the judge, so that
+    nothing should be done on this estimate's word alone.
+    """
 
     intensity: float
     turn: int
@@ -89,6 +93,8 @@ class EmotionReading(BaseModel):
     age_turns: int
     judge: str
     outcome: Literal["scored"] = "scored"
+    flags: list[str] = []
+    steered: bool = False
 
 
 class LastProbe(BaseModel):
@@ -100,6 +106,7 @@ class LastProbe(BaseModel):
     reason: str
     judge: str
     at: float
+    flags: list[str] = []
 
 
 class ConversationEmotions(BaseModel):

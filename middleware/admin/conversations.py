@@ -76,6 +76,7 @@ def emotions_body(conversation: str, results: Sequence[ProbeResult], now: float)
             reason=latest.reason,
             judge=latest.judge,
             at=latest.at,
+            flags=list(latest.flags),
         ),
     )
 
@@ -92,5 +93,7 @@ def _newest(results: Sequence[ProbeResult], kind: ProbeKind, turn: int, now: flo
                 age_seconds=round(max(0.0, now - (result.turn_ended_at or result.at)), 3),
                 age_turns=turn - result.turn,
                 judge=result.judge,
+                flags=list(result.flags),
+                steered=result.steered,
             )
     return readings

@@ -34,7 +34,7 @@ LABELS = {
     "emotion": "configured emotion of the deployment, at most ten",
     "from_model": "allow-listed model name, or `other`",
     "item_set": "configured item set",
-    "kind": "`regression` (worse) or `change` (different)",
+    "kind": "closed set, see the help text",
     "model_version": "allow-listed model name, or `other`",
     "observer": "part of the relay that watches traffic",
     "outcome": "closed set, see the help text",
@@ -526,9 +526,10 @@ _PROBES: tuple[Family, ...] = (
         "injection_flags_total",
         "counter",
         "probes",
-        "Probed turns whose user text looked like an attempt to steer the judge.",
+        "Probed turns whose text looked like an attempt to steer the judge; kind: scores, orders, roles, hidden, "
+        "encoded. A turn can be of several.",
         "1",
-        ("deployment",),
+        ("deployment", "kind"),
     ),
     Family(
         "awareness_reads_total",

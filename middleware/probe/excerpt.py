@@ -1,22 +1,57 @@
-"""The part of a conversation that a judge is shown: whole turns from its end, redacted, with every cut stated."""
+"""The part of a conversation that a judge is shown: whole turns from its end, redacted, with every cut stated.
+
+What was odd about it is said in flags, which go with the rating.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from middleware.records.conversation import OMITTED, Message
+from middleware.probe.injection import steering
+from middleware.probe.redaction import redacted
+from middleware.probe.unmasking import visible
+from middleware.records.conversation import OMITTED, Message, ProbeFlag
 
-__all__ = ["Excerpt", "excerpt", "up_to_user"]
+__all__ = ["Excerpt", "excerpt", "flags_of", "shown_to_judge", "up_to_user"]
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """text: speakers and what they said. left_out: earlier messages that are not shown. user_text: the user's part."""
+    """text: speakers and what they said. left_out: earlier messages that are not shown. flags: what was odd about it.
+
+    shown: the messages that it was made of, as they came. shortened: whether the middle of one is left out.
+    """
 
     text: str
     left_out: int
-    user_text: str
+    shown: tuple[Message, ...] = ()
+    shortened: bool = False
+    flags: tuple[ProbeFlag, ...] = ()
+
+
+def shown_to_judge(messages: Sequence[Message], emotions: Sequence[str], *, characters: int) -> Excerpt:
+    """What a judge is shown of these messages: without invisible characters, redacted, cut; and what was odd."""
+    cut = excerpt(messages, characters=characters, clean=lambda text: redacted(visible(text).text))
+    return replace(cut, flags=flags_of(cut, emotions))
+
+
+def flags_of(cut: Excerpt, emotions: Sequence[str]) -> tuple[ProbeFlag, ...]:
+    """By name. Attempts are looked for in what the user said, all of it that is shown taken together.
+
+    An assistant writes lists and role names of its own accord, so its text is looked at for dictated scores alone: the
+    history comes from the client, which may have invented it.
+    """
+    said = "\n".join(message.text for message in cut.shown if message.role == "user")
+    replied = "\n".join(message.text for message in cut.shown if message.role != "user")
+    flags: set[ProbeFlag] = {*steering(said, emotions), *(steering(replied, emotions) & {"scores"})}
+    if cut.left_out:
+        flags.add("cut")
+    if cut.shortened:
+        flags.add("shortened")
+    if any(visible(message.text).removed for message in cut.shown):
+        flags.add("invisible")
+    return tuple(sorted(flags))
 
 
 def excerpt(messages: Sequence[Message], *, characters: int, clean: Callable[[str], str]) -> Excerpt:
@@ -28,19 +63,22 @@ def excerpt(messages: Sequence[Message], *, characters: int, clean: Callable[[st
     spoken = [message for message in messages if message.role in _SPEAKERS and message.text.strip()]
     turns = _turns(spoken)
     shown: list[Message] = []
+    raw: list[Message] = []
+    shortened = False
     left = characters
     for turn in reversed(turns):
         cleaned = [Message(message.role, clean(message.text)) for message in turn]
         if not shown:
-            cleaned = [Message(m.role, _shortened(m.text, max(40, characters // len(cleaned)))) for m in cleaned]
+            each = max(40, characters // len(cleaned))
+            shortened = any(len(message.text) > each for message in cleaned)
+            cleaned = [Message(message.role, _shortened(message.text, each)) for message in cleaned]
         size = sum(len(message.text) for message in cleaned)
         if shown and size > left:
             break
-        shown = cleaned + shown
+        shown, raw = cleaned + shown, turn + raw
         left -= size
     earlier = sum(int(message.text) for message in messages if message.role == OMITTED)
-    said = "\n".join(message.text for message in shown if message.role == "user")
-    return Excerpt("\n".join(map(_lines, shown)), earlier + len(spoken) - len(shown), said)
+    return Excerpt("\n".join(map(_lines, shown)), earlier + len(spoken) - len(shown), tuple(raw), shortened)
 
 
 def up_to_user(messages: Sequence[Message]) -> list[Message]:

@@ -1,21 +1,22 @@
 """Who can say what a user feels: a model that is asked over HTTP, and the local anchor. Failures are outcomes."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, Protocol, TypeVar
 
 from middleware.errors import CallRefused, UpstreamError
-from middleware.probe.excerpt import Excerpt, excerpt, up_to_user
+from middleware.probe.answers import Answered, read_answer
+from middleware.probe.excerpt import Excerpt, flags_of, shown_to_judge, up_to_user
 from middleware.probe.prompts import AnswerFormat, Asked, question
 from middleware.probe.redaction import redacted
-from middleware.records.conversation import Message, ProbeOutcome
+from middleware.probe.unmasking import visible
+from middleware.records.conversation import Message, ProbeFlag, ProbeOutcome
 from middleware.upstream import Completion, UpstreamClient
-from scorer.answers import Unparseable, outcome_for
-from scorer.parsing import parse
 from scorer.prompts import answer_schema
 
 __all__ = [
@@ -69,7 +70,10 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What a judge said. emotions: name -> intensity 0..10, empty unless scored; reason: why it is not."""
+    """What a judge said. emotions: name -> intensity 0..10, empty unless scored; reason: why it is not.
+
+    flags: what was odd about the text that it was shown.
+    """
 
     outcome: ProbeOutcome
     emotions: dict[str, float]
@@ -77,6 +81,7 @@ class Rating:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     latency_seconds: float = 0.0
+    flags: tuple[ProbeFlag, ...] = ()
 
 
 class Judge(Protocol):
@@ -118,7 +123,8 @@ class Asker(Generic[_Ticket]):
     async def ask(self, kind: Asked, shown: Excerpt, model: str, emotions: tuple[str, ...]) -> Rating:
         """One call; raises CallRefused where none was made."""
         config = self.config
-        messages = question(kind, shown, emotions, nonce=self._nonce(), answer_format=config.answer_format)
+        nonce = self._nonce()
+        messages = question(kind, shown, emotions, nonce=nonce, answer_format=config.answer_format)
         schema = answer_schema(emotions) if config.answer_format == "json_schema" else None
         async with self._limiter.turn() as ticket:
             started = time.perf_counter()
@@ -131,10 +137,12 @@ class Asker(Generic[_Ticket]):
             except UpstreamError as error:
                 self._slow_down(ticket, error)
                 outcome: Literal["timeout", "api_error"] = "timeout" if error.reason == "timeout" else "api_error"
-                return Rating(outcome, {}, error.reason, latency_seconds=time.perf_counter() - started)
+                waited = time.perf_counter() - started
+                return Rating(outcome, {}, error.reason, latency_seconds=waited, flags=shown.flags)
             self._failures = 0
             self._limiter.succeeded(ticket, completion.latency_seconds)
-        return _read(completion, emotions)
+        answered = read_answer(completion.text, emotions, nonce=nonce, finish_reason=completion.finish_reason)
+        return _rating(answered, completion, shown.flags)
 
     def _slow_down(self, ticket: _Ticket, error: UpstreamError) -> None:
         if error.reason not in _SLOW_DOWN:
@@ -157,7 +165,8 @@ class ReferenceJudge(Generic[_Ticket]):
 
     async def rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
         """Redacted, cut by whole turns, asked once."""
-        shown = await asyncio.to_thread(_shown, messages, self._asker.config.context_characters)
+        characters = self._asker.config.context_characters
+        shown = await asyncio.to_thread(shown_to_judge, up_to_user(messages), emotions, characters=characters)
         return await self._asker.ask("perception", shown, self.version, emotions)
 
 
@@ -190,27 +199,22 @@ class AnchorJudge:
     async def rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
         """Of the user's last words; what the user said before is context."""
         started = time.perf_counter()
-        found = await asyncio.to_thread(self._rate, messages, emotions)
-        if found is None:
-            return Rating("unparseable", {}, "no_text")
-        return Rating("scored", found, latency_seconds=time.perf_counter() - started)
+        rating = await asyncio.to_thread(self._rate, messages, emotions)
+        return replace(rating, latency_seconds=time.perf_counter() - started)
 
-    def _rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> dict[str, float] | None:
-        said = [m.text for m in up_to_user(messages) if m.role == "user" and m.text.strip()]
+    def _rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
+        said = [m for m in up_to_user(messages) if m.role == "user" and m.text.strip()][-4:]
         if not said:
-            return None
-        cleaned = [redacted(text)[: self._context_characters] for text in said[-4:]]
+            return Rating("unparseable", {}, "no_text")
+        cleaned = [redacted(visible(message.text).text)[: self._context_characters] for message in said]
         rated = self._anchor.rate(cleaned[-1], emotions, cleaned[:-1])
-        return {emotion: min(10.0, max(0.0, float(rated[emotion]))) for emotion in emotions}
+        if not all(math.isfinite(rated[emotion]) for emotion in emotions):
+            return Rating("unparseable", {}, "out_of_range")
+        found = {emotion: min(10.0, max(0.0, float(rated[emotion]))) for emotion in emotions}
+        cut = Excerpt("", 0, tuple(said), shortened=any(len(m.text) > self._context_characters for m in said))
+        return Rating("scored", found, flags=flags_of(cut, emotions))
 
 
-def _shown(messages: Sequence[Message], characters: int) -> Excerpt:
-    return excerpt(up_to_user(messages), characters=characters, clean=redacted)
-
-
-def _read(completion: Completion, emotions: tuple[str, ...]) -> Rating:
+def _rating(answered: Answered, completion: Completion, flags: tuple[ProbeFlag, ...]) -> Rating:
     tokens = completion.prompt_tokens or 0, completion.completion_tokens or 0
-    found = parse(completion.text, emotions, profile="tolerant", finish_reason=completion.finish_reason)
-    if isinstance(found, Unparseable):
-        return Rating(outcome_for(found.reason), {}, found.reason, *tokens, completion.latency_seconds)
-    return Rating("scored", found.first, "", *tokens, completion.latency_seconds)
+    return Rating(answered.outcome, answered.emotions, answered.reason, *tokens, completion.latency_seconds, flags)

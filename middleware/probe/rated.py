@@ -63,14 +63,17 @@ class RatingLog:
         return len(self._conversations)
 
     def add(self, result: ProbeResult) -> None:
-        """Take a result; the first readable one of a kind and judge stays, as in the store."""
+        """Take a result; the first readable one of a kind and judge stays, as in the store.
+
+        A rating of text that tried to steer the judge is left out: whoever writes such text would move the windows.
+        """
         turns = self._conversations.setdefault(result.conversation, {})
         self._conversations.move_to_end(result.conversation)
         while len(self._conversations) > self._capacity:
             self._conversations.popitem(last=False)
         turn = turns.setdefault(result.turn, RatedTurn(result.turn, result.turn_ended_at or result.at))
         turn.at = max(turn.at, result.at)
-        if result.outcome == "scored" and self._emotions == result.emotions.keys():
+        if result.outcome == "scored" and self._emotions == result.emotions.keys() and not result.steered:
             self._rate(turn, result)
 
     def _rate(self, turn: RatedTurn, result: ProbeResult) -> None:

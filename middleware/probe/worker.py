@@ -9,12 +9,10 @@ from typing import Generic, Protocol, TypeVar
 
 from middleware.errors import CallRefused, StoreUnavailable
 from middleware.metrics import Metrics
-from middleware.probe.excerpt import Excerpt, excerpt, up_to_user
-from middleware.probe.injection import steers
+from middleware.probe.excerpt import Excerpt, shown_to_judge, up_to_user
 from middleware.probe.judging import Asker, Asking, Judge, Limiter, Rating
 from middleware.probe.prompts import Asked
-from middleware.probe.redaction import redacted
-from middleware.records.conversation import ProbeKind, ProbeResult, Skipped, Turn
+from middleware.records.conversation import STEERING_KINDS, ProbeKind, ProbeResult, Skipped, Turn
 from middleware.upstream import UpstreamClient
 
 __all__ = ["Budget", "ProbeConfig", "ProbeRule", "ProbeWorker"]
@@ -136,19 +134,17 @@ class ProbeWorker(Generic[_Ticket]):
             latency_seconds=rating.latency_seconds,
             at=self._clock(),
             turn_ended_at=turn.at,
+            flags=rating.flags,
         )
 
     def _shown(self, turn: Turn, kind: ProbeKind, emotions: tuple[str, ...]) -> Excerpt:
-        """Redaction and cutting are CPU work: in a thread."""
+        """Redaction, cutting and flags are CPU work: in a thread."""
         messages = list(turn.transcript.messages)
         if kind == "anticipation" and turn.transcript.reply is not None:
             messages.append(turn.transcript.reply)
         else:
             messages = up_to_user(messages)
-        shown = excerpt(messages, characters=self._config.context_characters, clean=redacted)
-        if kind == "perception" and steers(shown.user_text, emotions):
-            self._metrics.injection_flags_total.labels(deployment=turn.deployment).inc()
-        return shown
+        return shown_to_judge(messages, emotions, characters=self._config.context_characters)
 
     async def _allowed(self, calls: int) -> bool:
         try:
@@ -162,6 +158,8 @@ class ProbeWorker(Generic[_Ticket]):
         self._metrics.probe_conversations_total.labels(deployment=turn.deployment, outcome=outcome).inc()
         for result in results:
             if result.kind == "perception":
+                for flag in set(STEERING_KINDS).intersection(result.flags):
+                    self._metrics.injection_flags_total.labels(deployment=turn.deployment, kind=flag).inc()
                 for emotion in rule.emotions:
                     if emotion in result.emotions:
                         intensity = self._metrics.probe_intensity.labels(deployment=turn.deployment, emotion=emotion)

@@ -5,12 +5,15 @@ from typing import Literal
 
 __all__ = [
     "OMITTED",
+    "STEERING_KINDS",
     "Message",
+    "ProbeFlag",
     "ProbeKind",
     "ProbeOutcome",
     "ProbeResult",
     "SkipReason",
     "Skipped",
+    "Steering",
     "Transcript",
     "Turn",
 ]
@@ -20,6 +23,10 @@ OMITTED = "omitted"
 
 ProbeKind = Literal["perception", "anticipation", "expressed", "retest"]
 ProbeOutcome = Literal["scored", "unparseable", "refused", "truncated", "api_error", "timeout"]
+
+Steering = Literal["scores", "orders", "roles", "hidden", "encoded"]
+STEERING_KINDS: tuple[Steering, ...] = ("scores", "orders", "roles", "hidden", "encoded")
+ProbeFlag = Literal["scores", "orders", "roles", "hidden", "encoded", "cut", "shortened", "invisible"]
 
 SkipReason = Literal[
     "undecodable",
@@ -92,7 +99,9 @@ class ProbeResult:
     kind: ``perception`` and ``anticipation`` are the model's own; ``expressed`` is the answer key: what the user showed
     in this turn, rated by ``reference`` or ``anchor`` and never by the model under test; ``retest`` is a second
     ``perception`` or ``expressed`` of the same judge, its noise floor. judge: the model that was asked, ``reference``
-    or ``anchor``; judge_version: of the latter two, the pinned model or the version of the anchor.
+    or ``anchor``; judge_version: of the latter two, the pinned model or the version of the anchor. flags: what was odd
+    about the text that the judge was shown: kinds of attempts to steer it (STEERING_KINDS), ``cut`` (earlier turns left
+    out), ``shortened`` (a turn's middle left out), ``invisible`` (characters nobody sees were taken out).
     """
 
     deployment: str
@@ -109,3 +118,9 @@ class ProbeResult:
     latency_seconds: float = 0.0
     at: float = 0.0
     turn_ended_at: float = 0.0
+    flags: tuple[ProbeFlag, ...] = ()
+
+    @property
+    def steered(self) -> bool:
+        """Whether the text looked like an attempt to steer the judge: the rating is shown, nothing acts on it."""
+        return not set(STEERING_KINDS).isdisjoint(self.flags)

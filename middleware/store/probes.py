@@ -1,8 +1,9 @@
 """Statements on probe results: scores and salted ids, no text."""
 
 import dataclasses
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from middleware.records.conversation import ProbeResult
 from middleware.store.schema import probes
@@ -43,7 +44,7 @@ def probes_of(
         statement = statement.where(probes.c.deployment == deployment)
     if until is not None:
         statement = statement.where(probes.c.at < until)
-    return [ProbeResult(**values_of(row)) for row in connection.execute(statement)]
+    return [_result(row) for row in connection.execute(statement)]
 
 
 def emotions_of(connection: Connection, conversation: str) -> list[ProbeResult]:
@@ -53,4 +54,9 @@ def emotions_of(connection: Connection, conversation: str) -> list[ProbeResult]:
         .where(probes.c.conversation == conversation)
         .order_by(probes.c.turn, probes.c.kind, probes.c.judge)
     )
-    return [ProbeResult(**values_of(row)) for row in rows]
+    return [_result(row) for row in rows]
+
+
+def _result(row: Row[Any]) -> ProbeResult:
+    values = values_of(row)
+    return ProbeResult(**values | {"flags": tuple(values["flags"])})

@@ -115,6 +115,7 @@ probes = Table(
     Column("latency_seconds", Double, nullable=False),
     Column("at", Double, nullable=False),
     Column("turn_ended_at", Double, nullable=False),
+    Column("flags", JSON, nullable=False),
     PrimaryKeyConstraint("conversation", "turn", "kind", "judge", "deployment"),
     Index(None, "deployment", "at"),
 )

@@ -1,5 +1,7 @@
 """What the application reads about a conversation."""
 
+import dataclasses
+
 import pytest
 
 from middleware.records.conversation import ProbeResult
@@ -39,7 +41,7 @@ def test_each_emotion_has_its_newest_intensity_and_age(admin):
     with admin.client() as client:
         body = client.get(EMOTIONS.format("conv-1")).json()
     assert (body["conversation"], body["deployment"], body["turn"]) == ("conv-1", "tutor", 3)
-    common = {"judge": "judge-a", "outcome": "scored"}
+    common = {"judge": "judge-a", "outcome": "scored", "flags": [], "steered": False}
     assert body["emotions"] == {
         "Confusion": {"intensity": 5.5, "turn": 2, "age_seconds": 110.0, "age_turns": 1, **common},
         "Boredom": {"intensity": 1.0, "turn": 1, "age_seconds": 210.0, "age_turns": 2, **common},
@@ -52,6 +54,7 @@ def test_each_emotion_has_its_newest_intensity_and_age(admin):
         "reason": "no_scores",
         "judge": "judge-a",
         "at": NOW - 8,
+        "flags": [],
     }
 
 
@@ -105,3 +108,14 @@ def test_a_lookup_that_does_not_fit_is_422(admin, body):
         answer = client.post("/api/v1/conversations/lookup", json=body)
     assert answer.status_code == 422
     assert answer.json()["error"]["problems"][0]["where"][0] == "body"
+
+
+def test_an_estimate_of_text_that_tried_to_steer_the_judge_says_so(admin):
+    """It is shown with what was odd; the one that is not steered stays beside it."""
+    admin.store.save_probe(dataclasses.replace(probe(1, Confusion=8.0, Boredom=1.0), flags=("cut",)))
+    admin.store.save_probe(dataclasses.replace(probe(2, Confusion=10.0), flags=("orders", "scores")))
+    with admin.client() as client:
+        body = client.get(EMOTIONS.format("conv-1")).json()
+    told = {name: (reading["flags"], reading["steered"]) for name, reading in body["emotions"].items()}
+    assert told == {"Confusion": (["orders", "scores"], True), "Boredom": (["cut"], False)}
+    assert body["last_probe"]["flags"] == ["orders", "scores"]

@@ -49,6 +49,18 @@ def test_results_of_a_turn_come_together_in_any_order() -> None:
     assert turn.expressed_again == {"reference": {"Confusion": 5.5, "Boredom": 5.5}}
 
 
+def test_ratings_of_text_that_tried_to_steer_the_judge_are_left_out() -> None:
+    """Nobody moves the windows with such text; a cut alone leaves nothing out."""
+    made = log(
+        result(1, "perception", 10.0, flags=("scores",)),
+        result(1, "expressed", 10.0, flags=("orders", "cut")),
+        result(2, "perception", 4.0, flags=("cut", "invisible", "shortened")),
+    )
+    ((first, second),) = [session.turns for session in made.sessions(GAP)]
+    assert (first.perceived, first.expressed) == (None, {})
+    assert second.perceived == {"Confusion": 4.0, "Boredom": 4.0}
+
+
 def test_ratings_of_another_judge_version_or_other_emotions_are_left_out() -> None:
     """They can't be compared; the turn itself is known all the same."""
     made = log(

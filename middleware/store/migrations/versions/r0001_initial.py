@@ -102,6 +102,7 @@ def _probe_tables() -> None:
         _seconds("latency_seconds"),
         _seconds("at"),
         _seconds("turn_ended_at"),
+        sa.Column("flags", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("conversation", "turn", "kind", "judge", "deployment", name="pk_probes"),
     )
     op.create_index("ix_probes_deployment_at", "probes", ["deployment", "at"])

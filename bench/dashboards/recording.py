@@ -64,6 +64,7 @@ class _Sidecar:
         self.told: list[Event] = []
         self.rng = np.random.default_rng(6)
         self.tokens = 0
+        self.declared = False
         allowed = {*_MODELS.values(), *(model for _, model, _ in _UPGRADES.values())}
         self.metrics = Metrics(self.registry, models=allowed)
         self.export = BenchmarkExport(self.metrics, interval_seconds=BATCH_SECONDS)
@@ -91,7 +92,11 @@ class _Sidecar:
         self._operation(seconds)
 
     async def batches(self) -> None:
-        """One batch of each plan."""
+        """One batch of each plan; shortly before the companion's model changes, its operator says so."""
+        deployment, (begins, model, _) = "companion", _UPGRADES["companion"]
+        if not self.declared and self.hour >= begins - BATCH_SECONDS / 3600.0:
+            self.declared = True
+            await self.watches.declare(deployment, "", model, "planned")
         for plan in self.plans:
             watch = await self.watches.load(plan)
             model, fall = self._answering(plan)
@@ -149,6 +154,13 @@ class _Sidecar:
             metrics.calls_paused.labels(reason=reason).set(0)
         for queue, depth in (("exchanges", 3.0), ("probe", 5.0), ("reference", 2.0), ("store", 0.0)):
             metrics.queue_depth.labels(queue=queue).set(self.rng.poisson(depth))
+        for outcome, mean in (("chosen", 4.0), ("not_sampled", 8.0)):
+            number = int(self.rng.poisson(mean))
+            metrics.observed_exchanges_total.labels(deployment="tutor", outcome=outcome).inc(number)
+            if outcome == "chosen":
+                metrics.forwarded_exchanges_total.labels(outcome="accepted").inc(number)
+                metrics.arrived_exchanges_total.labels(source="observer", outcome="accepted").inc(number)
+        metrics.forward_attempts_total.labels(outcome="timeout" if 2.0 <= hour < 2.1 else "delivered").inc()
         if 2.0 <= hour < 2.4:  # the store was away for a while
             metrics.store_errors_total.labels(reason="locked").inc()
             metrics.worker_restarts_total.labels(worker="writer").inc(0)

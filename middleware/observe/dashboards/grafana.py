@@ -137,7 +137,15 @@ def _annotations() -> list[Any]:
         "On {{item_set}}, as long as the mark reaches.",
         value_is_time=False,
     )
-    return [_Ready(upgrades), _Ready(regressions)]
+    declared = _PrometheusAnnotation(
+        "Upgrade declared",
+        f"1000 * max by (deployment) ({of('upgrade_declared_timestamp_seconds')})",
+        "blue",
+        "Upgrade declared: {{deployment}}",
+        "Somebody said that the version changes, through the API or by the configuration.",
+        value_is_time=True,
+    )
+    return [_Ready(upgrades), _Ready(regressions), _Ready(declared)]
 
 
 def _links() -> list[Any]:
@@ -328,6 +336,7 @@ _LABELS = {
     "instance": "Instance",
     "version": "Version",
     "python": "Python",
+    "kind": "Kind",
 }
 _KINDS = {
     "stat": _stat,

@@ -223,6 +223,34 @@ _WORK = Row(
     ),
 )
 
+_FLEET = Row(
+    "Do sidecars reach their monitor?",
+    (
+        _graph(
+            "Observed by sidecars",
+            "Exchanges per second that observers took from their relays: chosen for the monitor, or why they stayed.",
+            "cps",
+            Query(per_second("observed_exchanges_total", ("outcome",)), "{{outcome}}"),
+            no_value="no sidecar reports to a monitor",
+        ),
+        _graph(
+            "Deliveries to the monitor",
+            "Per second, by outcome: anything but delivered loses probes, never traffic.",
+            "cps",
+            Query(per_second("forward_attempts_total", ("outcome",)), "delivery · {{outcome}}"),
+            Query(per_second("forwarded_exchanges_total", ("outcome",)), "exchange · {{outcome}}"),
+            no_value="no sidecar reports to a monitor",
+        ),
+        _graph(
+            "Arrived at the monitor",
+            "Exchanges per second that were handed in, by where they came from and what became of them.",
+            "cps",
+            Query(per_second("arrived_exchanges_total", ("source", "outcome")), "{{source}} · {{outcome}}"),
+            no_value="nothing was handed in",
+        ),
+    ),
+)
+
 _COST = Row(
     "What does it cost?",
     (
@@ -258,7 +286,7 @@ OPERATIONS = Board(
     "eqwatch-operations",
     "eqwatch / Operations",
     "Does the relay carry traffic unharmed, are the workers well, and what does it cost?",
-    (_NOW, _TRAFFIC, _WORK, _COST),
+    (_NOW, _TRAFFIC, _WORK, _FLEET, _COST),
     variables=("window",),
     since="now-6h",
 )

@@ -1,24 +1,24 @@
 """Overview: is EQ all right? What changed, after what, by how much, how sure, and since when?"""
 
 from middleware.observe.dashboards.panels import Board, Panel, Row, Step
-from middleware.observe.dashboards.queries import BY_SET, Query, alone, growth, largest, latest, of, smallest, verdict
+from middleware.observe.dashboards.queries import BY_SET, Query, alone, growth, largest, latest, smallest, verdict
 
-__all__ = ["OVERVIEW", "age_in_intervals", "since"]
+__all__ = ["OVERVIEW", "age_in_intervals"]
 
 _LEGEND = "{{deployment}} · {{item_set}}"
 _GOOD_TO_BAD = (Step(None, "green"), Step(1, "red"))
 _GOOD_TO_ODD = (Step(None, "green"), Step(1, "orange"))
 _SIGNED = (Step(None, "red"), Step(-1, "orange"), Step(0, "green"))
+_ISO = "dateTimeAsIso"
 _NOT_PASSED = 'verdict=~"regressed|undecided"'
 _SCORED = 'outcome="scored"'
-# Open regression 3, open change 2: the larger one is the state.
-_STATE = f"clamp_max(3 * {largest('bench_regression_active')} + 2 * {largest('bench_change_active')}, 3)"
-
-
-def since(active: str) -> str:
-    """When the open incident began: the last moment at which it was not open, as far as the time range reaches."""
-    closed = f"max_over_time(timestamp({of(active)} == 0)[$__range:5m])"
-    return f"max by (deployment, item_set) ({closed}) * 1000 and on (deployment, item_set) {largest(active)} == 1"
+# The worst counts most: an open regression 4, an open change 2, a suspicion 1.
+_STATE = (
+    f"clamp_max(4 * {largest('bench_regression_active')} + 2 * {largest('bench_change_active')} "
+    f"+ {largest('bench_suspected_active')}, 4)"
+)
+_REGRESSION = 'kind="regression"'
+_BY_KIND = (*BY_SET, "kind")
 
 
 def age_in_intervals() -> str:
@@ -30,6 +30,10 @@ def age_in_intervals() -> str:
 def _upgraded() -> str:
     models = latest("upgrade_info", BY_SET, ("from_model", "to_model"))
     return f"({verdict()}) * on (deployment, item_set) group_left (from_model, to_model) {models}"
+
+
+def _at(name: str) -> str:
+    return f"1000 * {largest(name, BY_SET, _REGRESSION)}"
 
 
 def _model() -> str:
@@ -127,7 +131,7 @@ _ANSWER = Row(
             "Which deployment, after what, by how much, how sure",
             "One line for each deployment and item set. Change is the estimate against the baseline in points, "
             "negative is worse; where the whole interval from lower to upper is below 0, chance does not explain it. "
-            "The verdict is on the newest upgrade. 'Open since' is as far as the time range reaches.",
+            "The verdict is on the newest upgrade. Where a regression is open, 'since' says from when on.",
             "table",
             (
                 Query(_STATE, "State", states="eq"),
@@ -137,8 +141,8 @@ _ANSWER = Row(
                 Query(smallest("bench_score_points"), "Score"),
                 Query(_model()),
                 Query(_upgraded(), "Verdict on the upgrade", states="verdict"),
-                Query(_changed(), "Model changed", unit="dateTimeAsIso"),
-                Query(since("bench_regression_active"), "Regression open since", unit="dateTimeAsIso"),
+                Query(_changed(), "Model changed", unit=_ISO),
+                Query(_at("bench_incident_opened_timestamp_seconds"), "Regression open since", unit=_ISO),
             ),
             width=24,
             height=7,
@@ -155,8 +159,8 @@ _CHANGE = Row(
     (
         Panel(
             "State over time",
-            "What the detector said of each deployment: all right, answers changed, regressed. Empty before the first "
-            "baseline.",
+            "What the detector said of each deployment: all right, suspected, answers changed, regressed. Empty before "
+            "the first baseline.",
             "state-timeline",
             (Query(_STATE, _LEGEND),),
             width=24,
@@ -164,6 +168,26 @@ _CHANGE = Row(
             states="eq",
             alert="EQRegression",
             no_value="no baseline yet",
+        ),
+        Panel(
+            "Open incidents, and what they rest on",
+            "The evidence when each began: change in points with its 95 % interval, the answers that it rests on, and "
+            "the share of items that were answered otherwise. It stays as it was until the incident is closed.",
+            "table",
+            (
+                Query(f"1000 * {largest('bench_incident_opened_timestamp_seconds', _BY_KIND)}", "Open since", _ISO),
+                Query(smallest("bench_incident_points", _BY_KIND), "Change, points"),
+                Query(smallest("bench_incident_points_lower", _BY_KIND), "Lower 95 %"),
+                Query(smallest("bench_incident_points_upper", _BY_KIND), "Upper 95 %"),
+                Query(largest("bench_incident_items", _BY_KIND), "Answers"),
+                Query(largest("bench_incident_answer_change_ratio", _BY_KIND), "Answered otherwise", "percentunit"),
+            ),
+            width=24,
+            height=5,
+            alert="EQRegression",
+            no_value="no incident is open",
+            decimals=1,
+            order="Open since",
         ),
         Panel(
             "Change to the baseline: $deployment",

@@ -37,8 +37,10 @@ STATES: Mapping[str, tuple[State, ...]] = MappingProxyType(
     {
         "eq": (
             State(0, "all right", "green"),
+            State(1, "suspected", "yellow"),
             State(2, "answers changed", "orange"),
-            State(3, "REGRESSED", "red"),
+            State(3, "answers changed, fall suspected", "orange"),
+            State(4, "REGRESSED", "red"),
         ),
         "verdict": (
             State(0, "none in force", "text"),
@@ -47,6 +49,7 @@ STATES: Mapping[str, tuple[State, ...]] = MappingProxyType(
             State(3, "REGRESSED", "red"),
         ),
         "drift": (State(0, "as before", "green"), State(1, "drifted", "orange")),
+        "below": (State(0, "within the margin", "green"), State(1, "below the margin", "orange")),
         "lost": (State(0, "as before", "green"), State(1, "lost", "orange")),
         "up": (State(0, "down", "red"), State(1, "up", "green")),
         "paused": (State(0, "calls allowed", "green"), State(1, "paused", "orange")),

@@ -33,8 +33,8 @@ _VERDICT = Row(
         Panel(
             "Newest upgrades",
             "From which model to which, and the verdict: pass, undecided or regressed; none in force while it is being "
-            "compared, or once somebody accepted its level. Change is against the old version's baseline, in points, "
-            "with its 95 % interval; to the reference of record it adds up over all upgrades.",
+            "compared, or once somebody accepted its level. New minus old is in points, with its 95 % interval at the "
+            "last look; to the reference of record it adds up over all upgrades.",
             "table",
             (
                 Query(
@@ -42,10 +42,12 @@ _VERDICT = Row(
                     "Verdict",
                     states="verdict",
                 ),
-                Query(smallest("bench_delta_points"), "Change, points"),
-                Query(smallest("bench_delta_points_lower"), "Lower 95 %"),
-                Query(smallest("bench_delta_points_upper"), "Upper 95 %"),
+                Query(smallest("upgrade_delta_points"), "New minus old, points"),
+                Query(smallest("upgrade_delta_points_lower"), "Lower 95 %"),
+                Query(smallest("upgrade_delta_points_upper"), "Upper 95 %"),
+                Query(largest("upgrade_passes"), "Passes"),
                 Query(smallest("bench_reference_delta_points"), "To the reference of record"),
+                Query(f"1000 * {largest('upgrade_decided_timestamp_seconds')}", "Judged", unit="dateTimeAsIso"),
                 Query(
                     f"(0 * {smallest('bench_score_points')}) + on (deployment) group_left () "
                     f"(1000 * {largest('target_changed_timestamp_seconds', ('deployment',))})",
@@ -85,8 +87,24 @@ _VERDICT = Row(
             "Score now minus that of the first accepted baseline, in points, over all upgrades since. Losses too small "
             "for an alarm of their own add up here.",
             "timeseries",
-            (Query(smallest("bench_reference_delta_points"), _SET),),
+            (
+                Query(smallest("bench_reference_delta_points"), _SET),
+                Query(smallest("bench_reference_delta_points_lower"), _SET + " · lower"),
+                Query(smallest("bench_reference_delta_points_upper"), _SET + " · upper"),
+            ),
             steps=_BELOW_ZERO,
+            band=True,
+            alert="EQRegression",
+            no_value="no accepted baseline yet",
+        ),
+        Panel(
+            "Below the reference of record",
+            "Whether the losses of all upgrades together have reached the margin.",
+            "state-timeline",
+            (Query(largest("bench_reference_below_active"), _SET),),
+            width=24,
+            height=5,
+            states="below",
             alert="EQRegression",
             no_value="no accepted baseline yet",
         ),
@@ -171,6 +189,17 @@ _HOW = Row(
             width=8,
             alert="EQSilentModelChange",
             no_value="no baseline yet",
+        ),
+        Panel(
+            "Answers that the evidence rests on",
+            "Since the statistic left the ground. Few answers and much evidence mean a large change.",
+            "timeseries",
+            (Query(largest("bench_evidence_items", (*BY_SET, "kind")), _SET + " · {{kind}}"),),
+            unit="short",
+            width=8,
+            least=0,
+            alert="EQRegressionSuspected",
+            no_value="no evidence",
         ),
         Panel(
             "Benchmark calls by outcome",

@@ -23,8 +23,6 @@ COMPOSE = ROOT / "examples" / "compose"
 # The Compose Specification's own schema (Apache-2.0), as check-jsonschema ships it.
 SCHEMA = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor" / "compose-spec.json"
 
-WITH_THE_RULES = ("./prometheus", "./alertmanager")
-
 
 @pytest.fixture
 def project() -> dict[str, Any]:
@@ -46,8 +44,6 @@ def test_everything_that_is_mounted_or_named_is_there(project: dict[str, Any]) -
     for name, service in project["services"].items():
         for mount in service.get("volumes", []):
             source, target, *mode = mount.split(":")
-            if source in WITH_THE_RULES and not (COMPOSE / source).exists():
-                continue
             if source.startswith("."):
                 assert (COMPOSE / source).is_dir(), f"{name} mounts {source}"
                 assert mode == ["ro"], f"{name} could write {source}"
@@ -70,6 +66,17 @@ def test_every_container_is_hardened_and_bounded(project: dict[str, Any]) -> Non
         assert not service["image"].endswith(":latest"), name
     grace = int(project["services"]["eqwatch"]["stop_grace_period"].removesuffix("s"))
     assert grace > 30 + 5, "relay.drain_seconds and the drain of control fit into it"
+
+
+def test_prometheus_reads_the_token_and_the_targets_that_are_there(project: dict[str, Any]) -> None:
+    """Its file names the secret where compose puts it, and targets by the names and ports of the services."""
+    prometheus = yaml.safe_load((COMPOSE / "prometheus" / "prometheus.yml").read_text())
+    (scrape,) = prometheus["scrape_configs"]
+    (secret,) = project["services"]["prometheus"]["secrets"]
+    assert scrape["authorization"]["credentials_file"] == f"/run/secrets/{secret['target']}"
+    targets = COMPOSE / "prometheus" / "targets"
+    found = {path.name: yaml.safe_load(path.read_text())[0]["targets"] for path in targets.glob("*.yml")}
+    assert found == {"eqwatch.yml": ["eqwatch:8081"], "alertmanager.yml": ["alertmanager:9093"]}
 
 
 def test_grafana_is_provisioned_with_the_dashboards_of_this_version(project: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""SIGKILLs at random moments: what was acknowledged is never lost and never counted twice."""

@@ -159,7 +159,7 @@ def real_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def free_port() -> Callable[[], int]:
+def new_port() -> Callable[[], int]:
     """`unused_port`, for tests, which can't import from here."""
     return unused_port
 

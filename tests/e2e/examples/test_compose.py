@@ -114,7 +114,7 @@ def test_the_commands_and_files_of_the_example_run(
     secrets: dict[str, str],
     tmp_path: Path,
     eventually: Callable[..., Any],
-    free_port: Callable[[], int],
+    new_port: Callable[[], int],
 ) -> None:
     """The replay and the sidecar, as the file starts them but for addresses: ready, guarded by the token, measuring."""
     services = project["services"]
@@ -131,7 +131,7 @@ def test_the_commands_and_files_of_the_example_run(
         }
         replay = start("replay", *_local(services["replay"]["command"], replaced))
         (upstream,) = replay.ready(60.0)
-        admin = f"127.0.0.1:{free_port()}"
+        admin = f"127.0.0.1:{new_port()}"
         places = {
             "/etc/eqwatch/": f"{COMPOSE / 'eqwatch'}/",
             "0.0.0.0:8080": "127.0.0.1:0",

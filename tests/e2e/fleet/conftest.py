@@ -68,7 +68,7 @@ class Fleet:
 
     folder: Path
     stack: ExitStack
-    free_port: Callable[[], int]
+    new_port: Callable[[], int]
     wait: Callable[..., Any]
     environment: dict[str, str]
 
@@ -77,8 +77,8 @@ class Fleet:
         self, config: str, port: int = 0, *extra: str, verify: Any = True, **environment: str
     ) -> Iterator[Process]:
         """`eqwatch monitor`, ended with the block."""
-        name = f"monitor-{self.free_port()}"
-        port = port or self.free_port()
+        name = f"monitor-{self.new_port()}"
+        port = port or self.new_port()
         file, log = self.folder / f"{name}.toml", self.folder / f"{name}.log"
         file.write_text(config)
         command = eqwatch_command(
@@ -95,7 +95,7 @@ class Fleet:
 
     def pod(self, upstream: str, monitor: str, config: str, **environment: str) -> Process:
         """`eqwatch serve --monitor`, ended with the test."""
-        port = self.free_port()
+        port = self.new_port()
         name = f"pod-{port}"
         file, log = self.folder / f"{name}.toml", self.folder / f"{name}.log"
         file.write_text(config)
@@ -112,7 +112,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, stack: ExitStack, eventually: Callable[..., Any], free_port: Callable[[], int]) -> Fleet:
+def fleet(tmp_path: Path, stack: ExitStack, eventually: Callable[..., Any], new_port: Callable[[], int]) -> Fleet:
     """Nothing runs yet; every process of it has the same salt and an operator key."""
     environment = {"EQWATCH_SALT": SALT, "EQWATCH_LOG_LEVEL": "debug"}
-    return Fleet(tmp_path, stack, free_port, eventually, environment)
+    return Fleet(tmp_path, stack, new_port, eventually, environment)

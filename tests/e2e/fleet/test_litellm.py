@@ -121,11 +121,11 @@ def test_chats_through_litellm_are_known_to_the_monitor(
 
 
 def test_a_monitor_that_is_away_or_refuses_costs_counted_drops(
-    example: ModuleType, monkeypatch: pytest.MonkeyPatch, free_port: Callable[[], int]
+    example: ModuleType, monkeypatch: pytest.MonkeyPatch, new_port: Callable[[], int]
 ) -> None:
     """A call never waits for it, and what can't be an address is said at once."""
     monkeypatch.setattr(example, "_FIRST_PAUSE_SECONDS", 0.01)
-    callback = example.EqwatchCallback(f"http://127.0.0.1:{free_port()}", "")
+    callback = example.EqwatchCallback(f"http://127.0.0.1:{new_port()}", "")
     now = datetime.now(UTC)
     for number in range(3):
         callback.log_success_event(call("hello", number), answered("Yes."), now, now)

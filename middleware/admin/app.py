@@ -4,7 +4,20 @@ from importlib import metadata
 
 from fastapi import FastAPI
 
-from middleware.admin import api, calls, conversations, emotions, errors, health, ingest, operate, page, stream, traces
+from middleware.admin import (
+    api,
+    calls,
+    conversations,
+    emotions,
+    errors,
+    health,
+    ingest,
+    operate,
+    page,
+    stream,
+    traces,
+    webhooks,
+)
 from middleware.admin.gate import Gate
 from middleware.admin.state import AdminState
 
@@ -25,7 +38,7 @@ def create_app(state: AdminState) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     errors.install(app)
-    for module in (health, api, conversations, emotions, stream, operate, calls, ingest, traces, page):
+    for module in (health, api, conversations, emotions, stream, operate, calls, ingest, traces, webhooks, page):
         app.include_router(module.router(state))
     app.add_middleware(Gate, access=state.access)
     return app

@@ -1,8 +1,8 @@
 """What the API takes and gives, as pydantic models: its published shapes. Times are Unix seconds, UTC."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "AcknowledgeBody",
@@ -16,11 +16,14 @@ __all__ = [
     "EventId",
     "LastProbe",
     "LookupBody",
+    "MessageBody",
+    "MessageId",
     "RunBody",
     "RunDetail",
     "UpgradeBody",
     "UpgradeVerdictBody",
     "VerdictBody",
+    "WebhookBody",
 ]
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -33,11 +36,19 @@ class _Given(BaseModel):
 
 
 class LookupBody(_Given):
-    """Chat messages as they were sent to the model, the last reply of the assistant included or not."""
+    """Chat messages as they were sent to the model, the last reply of the assistant included or not; or the value of
+    x-eqwatch-conversation."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)  # a whole request body may be sent as it is
 
-    messages: list[dict[str, Any]] = Field(min_length=1, max_length=5000)
+    messages: list[dict[str, Any]] | None = Field(default=None, min_length=1, max_length=5000)
+    conversation: str | None = Field(default=None, min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.messages is None) == (self.conversation is None):
+            raise ValueError("send messages or conversation")
+        return self
 
 
 class UpgradeBody(_Given):
@@ -56,7 +67,7 @@ class AcknowledgeBody(_Given):
 
 
 class ConversationId(BaseModel):
-    """An id for GET /api/v1/conversations/{id}/emotions."""
+    """The sidecar's own id of a conversation: what webhooks and events call it, and what the emotions route takes."""
 
     conversation: str
 
@@ -226,3 +237,35 @@ class EventBody(BaseModel):
     deployment: str
     at: float
     details: dict[str, str | float | int | bool | None]
+
+
+class WebhookBody(BaseModel):
+    """A webhook as configured, without URL and key. pending, dead: messages that wait, and dead letters."""
+
+    name: str
+    format: str
+    send: list[str]
+    deployments: list[str]
+    pending: int
+    dead: int
+
+
+class MessageId(BaseModel):
+    """The id of a message, which is the header webhook-id."""
+
+    message: str
+
+
+class MessageBody(BaseModel):
+    """A message to a webhook. reason, http_status: how the last attempt failed. event: what it tells."""
+
+    id: str
+    webhook: str
+    status: str
+    attempts: int
+    reason: str
+    http_status: int | None
+    created_at: float
+    next_at: float | None
+    done_at: float | None
+    event: EventBody | None

@@ -32,9 +32,13 @@ def router(state: AdminState) -> APIRouter:
         _count_read(state, body)
         return body
 
-    @routes.post("/lookup", summary="The id of the conversation that these messages belong to")
+    @routes.post(
+        "/lookup", summary="The sidecar's id of a conversation, by its messages or by the application's own id"
+    )
     async def lookup(body: LookupBody) -> ConversationId:
-        found = state.lookup(body.messages)
+        if body.conversation is not None:
+            return ConversationId(conversation=state.conversation_keys(body.conversation)[0])
+        found = state.lookup(body.messages or [])
         if found is None:
             raise ApiError(
                 404,

@@ -21,7 +21,7 @@ from scorer.items import ItemSet
 if TYPE_CHECKING:
     from middleware.admin.ingest import Ingest
 
-__all__ = ["AdminState", "BenchmarkInfo", "DeploymentInfo", "Upgrade"]
+__all__ = ["AdminState", "BenchmarkInfo", "DeploymentInfo", "Upgrade", "WebhookInfo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,16 @@ class BenchmarkInfo:
     batch: int = 12
     interval: timedelta = timedelta(hours=1)
     missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookInfo:
+    """A webhook as configured, without URL and key. send: what it is told."""
+
+    name: str
+    format: str
+    send: tuple[str, ...]
+    deployments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,8 @@ class AdminState:
     calls_stopped_by: who stops all own calls, `settings` or `operator`; empty where nobody does.
     lookup: the id of the conversation that these chat messages belong to, or None. acknowledge: False for an unknown
     alarm. emotions: what is known of a deployment's users over time. refresh_relay: fetches the relay's numbers within
-    a short limit of its own. ingest: takes exchanges from the network; None where nobody does. clock: Unix seconds.
+    a short limit of its own. ingest: takes exchanges from the network; None where nobody does. wake_webhooks: a message
+    became due. clock: Unix seconds.
     """
 
     store: Store
@@ -124,3 +135,5 @@ class AdminState:
     emotions: Callable[[str], EmotionReport | None] = _unknown
     refresh_relay: Callable[[], Awaitable[None]] = _nothing
     ingest: Ingest | None = None
+    webhooks: tuple[WebhookInfo, ...] = ()
+    wake_webhooks: Callable[[], None] = lambda: None

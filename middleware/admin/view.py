@@ -138,7 +138,9 @@ class StatusReader:
 
     def _newest_events(self) -> list[Event]:
         while page := self._state.store.events(self._last_event, _EVENTS):
-            self._events = [*self._events, *page][-_EVENTS:]
+            # Thresholds are the application's business, and would push out everything else.
+            shown = [event for event in page if event.kind != "emotion_threshold"]
+            self._events = [*self._events, *shown][-_EVENTS:]
             self._last_event = page[-1].id
         return self._events
 

@@ -1,5 +1,7 @@
 """`eqwatch config`: check the configuration, and show what it comes to."""
 
+import base64
+import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +9,7 @@ import typer
 from rich.console import Console
 
 from middleware.control.plans import benchmark_plans, missing_settings
+from middleware.control.telling import check_webhooks
 from middleware.settings import Settings, load_settings
 from middleware.settings.document import example_file, settings_table
 from middleware.settings.loading import config_file
@@ -25,6 +28,7 @@ def check(config: ConfigFile = None) -> None:
     Example: eqwatch config check --config eqwatch.toml
     """
     settings = load_settings(config)
+    check_webhooks(settings)
     benchmark_plans(settings)
     file = config_file(config)
     typer.echo(f"valid: {file or 'defaults and environment (no configuration file was found)'}")
@@ -50,6 +54,15 @@ def example() -> None:
     typer.echo(example_file(), nl=False)
 
 
+@app.command("webhook-secret")
+def webhook_secret() -> None:
+    """Print a new signing key for a webhook: give it to the receiver, and set it as the webhook's secret.
+
+    Example: eqwatch config webhook-secret > webhook.key
+    """
+    typer.echo(f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+
+
 def _remarks(settings: Settings) -> list[str]:
     """What is valid, and yet may not be what was meant."""
     remarks = [] if settings.upstream.url else ["upstream.url is not set: pass --upstream URL to serve"]
@@ -58,5 +71,11 @@ def _remarks(settings: Settings) -> list[str]:
         f"deployment {deployment.name} is not sampled: set its purpose"
         for deployment in settings.deployments
         if not deployment.purpose
+    ]
+    told = {name for w in settings.webhooks if "emotions" in w.groups for name in w.deployments or ("*",)}
+    remarks += [
+        f"thresholds of deployment {deployment.name} reach no webhook, only /api/v1/events"
+        for deployment in settings.deployments
+        if deployment.thresholds and not told & {deployment.name, "*"}
     ]
     return remarks

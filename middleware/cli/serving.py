@@ -6,6 +6,7 @@ import ssl
 from middleware.admin.access import Access
 from middleware.control.admin_server import bound
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
+from middleware.control.telling import check_webhooks
 from middleware.errors import ConfigurationError
 from middleware.settings import Settings
 from middleware.settings.secrets import revealed
@@ -15,6 +16,7 @@ __all__ = ["checked", "checked_listener", "said_of_benchmark", "said_of_deployme
 
 def checked(settings: Settings) -> None:
     """What control would trip over later is said now. Raises ConfigurationError."""
+    check_webhooks(settings)
     if benchmark_configured(settings):
         benchmark_plans(settings)
     checked_listener(settings)

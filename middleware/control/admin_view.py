@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from middleware.admin.access import Access
 from middleware.admin.feed import EventFeed
 from middleware.admin.ingest import Ingest
-from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade
+from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade, WebhookInfo
 from middleware.control.benchmarking import Benchmarking
 from middleware.control.budget import prices_of
 from middleware.control.link import RelayLink
@@ -49,6 +49,7 @@ def admin_state(
     switch: CallSwitch,
     workers: Callable[[], Mapping[str, str]],
     failures: Callable[[], Mapping[str, WorkerFailures]],
+    wake_webhooks: Callable[[], None],
 ) -> AdminState:
     """Everything wired. link: None in a monitor, which has no relay.
 
@@ -110,6 +111,8 @@ def admin_state(
         emotions=emotions,
         refresh_relay=lambda: _refreshed(link),
         ingest=ingest,
+        webhooks=tuple(WebhookInfo(w.name, w.format, w.groups, w.deployments) for w in settings.webhooks),
+        wake_webhooks=wake_webhooks,
     )
 
 

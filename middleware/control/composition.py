@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -31,6 +31,7 @@ from middleware.control.plans import benchmark_configured, benchmark_plans, miss
 from middleware.control.probing import Probing
 from middleware.control.supervision import Supervisor, Worker
 from middleware.control.switch import CallSwitch
+from middleware.control.telling import Estimates, make_sender
 from middleware.control.watching import Watches
 from middleware.control.yielding import Yielding
 from middleware.errors import StoreUnavailable
@@ -58,7 +59,7 @@ _DRAIN_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The handles that several parts use."""
+    """The handles that several parts use. on_event: called with each event that was saved; must not block."""
 
     settings: Settings
     store: Store
@@ -69,6 +70,7 @@ class Shared:
     budget: Budget
     switch: CallSwitch
     clock: Callable[[], float]
+    on_event: list[Callable[[Event], object]] = field(default_factory=list)
 
     async def record(self, event: Event) -> int:
         """Keep an event and tell the subscribers."""
@@ -79,6 +81,8 @@ class Shared:
     def publish(self, event: Event) -> None:
         """Tell the subscribers of an event that is saved."""
         self.feed.publish(event)
+        for tell in self.on_event:
+            tell(event)
 
 
 async def serve(settings: Settings, relay: socket.socket | None) -> int:
@@ -103,6 +107,10 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         if benchmarking is not None:
             await benchmarking.restore()
             workers.append(Worker("benchmark", benchmarking.run))
+        sender = make_sender(settings, stack, store=shared.store, metrics=shared.metrics, clock=shared.clock)
+        if sender is not None:
+            shared.on_event.append(lambda _event: sender.wake())
+            workers.append(Worker("webhooks", sender.run))
         limiters = [probing.limiter, *([benchmarking.limiter] if benchmarking is not None else [])]
         limiters += [judges.limiter] if judges.limiter is not None else []
         if link is not None:
@@ -130,6 +138,7 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             switch=shared.switch,
             workers=lambda: supervised[0].states,
             failures=lambda: supervised[0].failures,
+            wake_webhooks=sender.resent if sender is not None else lambda: None,
         )
         admin = AdminServer(create_app(state), settings.admin, closing=shared.feed.close)
         workers.append(Worker("admin", admin.run))
@@ -259,6 +268,7 @@ async def _probing(
         salt=await asyncio.to_thread(conversation_salt, shared.settings),
         clock=shared.clock,
         judges=judges,
+        write=Estimates(shared.settings, store=shared.store, publish=shared.publish, clock=shared.clock).write,
     )
 
 

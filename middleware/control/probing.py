@@ -31,7 +31,10 @@ __all__ = ["Probing"]
 
 
 class Probing:
-    """Owns the tracker of conversations. on_saved: called with each result that is saved; must not block."""
+    """Owns the tracker of conversations. on_saved: called with each result that is saved; must not block.
+
+    write: how the spool's thread saves a result; by default the store's own way.
+    """
 
     def __init__(
         self,
@@ -47,13 +50,14 @@ class Probing:
         salt: bytes,
         clock: Callable[[], float],
         judges: Judges = Judges(),  # noqa: B008 - frozen
+        write: Callable[[ProbeResult], object] | None = None,
     ) -> None:
         self._salt = salt
         self._tracker = ConversationTracker(salt)
         self.on_saved: list[Callable[[ProbeResult], object]] = []
 
         def save(result: ProbeResult) -> None:
-            spool.put(partial(store.save_probe, result))
+            spool.put(partial(write or store.save_probe, result))
             for tell in self.on_saved:
                 tell(result)
 

@@ -548,6 +548,15 @@ _PROBES: tuple[Family, ...] = (
         ("deployment",),
         buckets=_AGE_BUCKETS,
     ),
+    Family(
+        "webhook_deliveries_total",
+        "counter",
+        "probes",
+        "Attempts to send a message to a webhook, by outcome: delivered, failed (it is sent again), dead (given up and "
+        "kept), resent (a dead letter that an operator made due again).",
+        "1",
+        ("outcome",),
+    ),
 )
 
 _OPERATION: tuple[Family, ...] = (

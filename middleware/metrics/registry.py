@@ -135,6 +135,7 @@ class Metrics:
         self.injection_flags_total = make.counter("injection_flags_total")
         self.awareness_reads_total = make.counter("awareness_reads_total")
         self.awareness_age_seconds = make.histogram("awareness_age_seconds")
+        self.webhook_deliveries_total = make.counter("webhook_deliveries_total")
 
         self.observed_exchanges_total = make.counter("observed_exchanges_total")
         self.forwarded_exchanges_total = make.counter("forwarded_exchanges_total")

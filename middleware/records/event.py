@@ -8,8 +8,8 @@ __all__ = ["Event"]
 @dataclass(frozen=True, slots=True)
 class Event:
     """kind: closed set (``upgrade_declared``, ``upgrade_noticed``, ``incident_opened``, ``incident_closed``,
-    ``benchmark_paused``, ``benchmark_resumed``, ``baseline_accepted``, ``emotion_drift``). at: Unix seconds, UTC. No
-    conversation text.
+    ``benchmark_paused``, ``benchmark_resumed``, ``baseline_accepted``, ``emotion_drift``, ``emotion_threshold`` and
+    others of the parts that tell them). at: Unix seconds, UTC. No conversation text.
     """
 
     kind: str

@@ -14,9 +14,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from rich.table import Table
 
-from middleware.settings.schema import DeploymentSettings, MatchSettings, Settings
+from middleware.settings.schema import DeploymentSettings, MatchSettings, Settings, WebhookSettings
 
 __all__ = ["Field", "configuration_page", "example_file", "fields", "settings_table"]
+
+_LISTS = ("deployments", "webhooks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Field:
     @property
     def variable(self) -> str:
         """The environment variable, or empty where only the file can set it."""
-        if self.section.startswith("deployments"):
+        if self.section.startswith(_LISTS):
             return ""
         return f"EQWATCH_{self.path.replace('.', '_').upper()}"
 
@@ -49,6 +51,8 @@ def fields() -> Iterator[Field]:
         if name == "deployments":
             yield from _section("deployments", DeploymentSettings)
             yield from _section("deployments.match", MatchSettings)
+        elif name == "webhooks":
+            yield from _section(name, WebhookSettings)
         elif isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             yield from _section(name, info.annotation)
         else:
@@ -130,7 +134,7 @@ def configuration_page() -> str:
     for field in fields():
         if field.section != section:
             section = field.section
-            title = f"[[{section}]]" if section == "deployments" else f"[{section}]" if section else "Top level"
+            title = f"[[{section}]]" if section in _LISTS else f"[{section}]" if section else "Top level"
             lines += ["", f"## {title}", "", "| setting | environment | type | default | what it does |"]
             lines += ["| --- | --- | --- | --- | --- |"]
         kind = f"{field.kind}, {field.limits}" if field.limits else field.kind
@@ -148,12 +152,12 @@ def example_file() -> str:
     for field in fields():
         if field.section != section:
             section = field.section
-            commented = section.startswith("deployments")
-            header = f"[[{section}]]" if section == "deployments" else f"[{section}]"
+            commented = section.startswith(_LISTS)
+            header = f"[[{section}]]" if section in _LISTS else f"[{section}]"
             lines += ["", f"# {header}" if commented else header]
         default = field.default if field.default not in {"", "required"} else '""'
         plain = field.default not in {"", "required"} and not field.default.startswith("`")
-        comment = "" if plain and not field.section.startswith("deployments") else "# "
+        comment = "" if plain and not field.section.startswith(_LISTS) else "# "
         lines += [f"# {field.description}", f"{comment}{field.name} = {default}"]
     return "\n".join(lines) + "\n"
 
@@ -166,9 +170,9 @@ def settings_table(settings: Settings) -> Table:
         if isinstance(value, BaseModel):
             for key in type(value).model_fields:
                 table.add_row(f"{name}.{key}", _shown(getattr(value, key)))
-        elif name == "deployments":
-            for deployment in value:
-                table.add_row(f"deployments.{deployment.name}", _shown(deployment))
+        elif name in _LISTS:
+            for entry in value:
+                table.add_row(f"{name}.{entry.name}", _shown(entry))
         else:
             table.add_row(name, _shown(value))
     return table

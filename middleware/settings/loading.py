@@ -95,7 +95,8 @@ def _explain(error: ValidationError, path: Path | None, text: str) -> str:
         where = _dotted(entry["loc"])
         line = _line_of(text, entry["loc"])
         place = f"{path}, line {line}: {where}" if line else where
-        value = "" if entry["type"] == "missing" or _secret(where) else f" (got {entry['input']!r})"
+        quoted = entry["type"] != "missing" and not _secret(where) and _plain(entry["input"])
+        value = f" (got {entry['input']!r})" if quoted else ""
         message = _PLAIN.get(entry["type"], entry["msg"].removeprefix("Value error, "))
         fix = _FIXES.get(entry["type"])
         problems.append(f"{place}: {message}{value}" + (f": {fix}" if fix else ""))
@@ -103,10 +104,16 @@ def _explain(error: ValidationError, path: Path | None, text: str) -> str:
 
 
 def _secret(where: str) -> bool:
-    return (
-        where.rpartition(".")[2] in {"api_key", "token", "operate_token", "ingest_token", "salt"}
-        or where == "store.url"
-    )
+    field = where.rpartition(".")[2]
+    secret = {"api_key", "token", "operate_token", "ingest_token", "salt", "secret"}
+    return field in secret or where == "store.url" or (where.startswith("webhooks[") and field == "url")
+
+
+def _plain(value: object) -> bool:
+    """Whether a value can be quoted: a whole table may hold a secret, and what is wrong with it is said in words."""
+    if isinstance(value, list | tuple):
+        return all(_plain(part) for part in value)
+    return not isinstance(value, Mapping | Settings)
 
 
 def _dotted(location: Sequence[int | str]) -> str:

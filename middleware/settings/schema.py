@@ -12,12 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import durationpy
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     field_validator,
@@ -26,6 +22,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from middleware.records.emotions import DEFAULT_EMOTIONS
+from middleware.records.threshold import Threshold, parse_threshold
+from middleware.settings.types import Duration, Section, parse_duration
+from middleware.settings.webhooks import WebhookSettings, checked_public_url
 
 __all__ = [
     "AdminSettings",
@@ -43,35 +42,13 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "UpstreamSettings",
+    "WebhookSettings",
     "default_data_dir",
     "parse_duration",
 ]
 
 DEPLOYMENT_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 EMOTION_NAME = r"^[A-Za-z]{2,32}$"
-
-
-def parse_duration(text: str) -> timedelta:
-    """A Go-style duration (``90s``, ``1h30m``) above zero; raises ValueError that says how to write one."""
-    try:
-        found: timedelta = durationpy.from_str(text)
-    except durationpy.DurationError as error:
-        raise ValueError("write a duration such as 90s, 15m or 1h30m") from error
-    return _positive(found)
-
-
-def _duration(value: object) -> object:
-    """Text is read here; anything else is left to pydantic."""
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
-        raise ValueError("write a duration above zero, such as 15m")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 
 
 def _listen(value: str) -> str:
@@ -87,12 +64,6 @@ def _listen(value: str) -> str:
 
 
 Listen = Annotated[str, AfterValidator(_listen)]
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, and an unknown key is an error rather than a silent default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class UpstreamSettings(Section):
@@ -152,6 +123,9 @@ class AdminSettings(Section):
     token: SecretStr | None = Field(None, description="Bearer token that may read (EQWATCH_ADMIN_TOKEN).")
     operate_token: SecretStr | None = Field(
         None, description="Bearer token that may also pause, resume, declare and acknowledge."
+    )
+    public_url: Annotated[str | None, AfterValidator(checked_public_url)] = Field(
+        None, description="Where people reach the status page; messages link to it."
     )
     ingest_token: SecretStr | None = Field(
         None, description="Bearer token that may hand in exchanges and nothing else (EQWATCH_ADMIN_INGEST_TOKEN)."
@@ -391,6 +365,9 @@ class DeploymentSettings(Section):
     )
     benchmark: bool = Field(False, description="Benchmark this deployment's own model on its own; needs model.")
     items: tuple[str, ...] = Field((), description="Item sets of its benchmark; default: those of [benchmark].")
+    thresholds: tuple[str, ...] = Field(
+        (), max_length=20, description='When webhooks are told, such as "Boredom >= 7 for 2 turns, again below 5".'
+    )
     match: MatchSettings = Field(default_factory=MatchSettings, description="How requests are recognised.")
 
     @model_validator(mode="before")
@@ -415,6 +392,17 @@ class DeploymentSettings(Section):
         if self.items and not self.benchmark:
             raise ValueError(f"deployment {self.name!r} names items and no benchmark of its own: set benchmark = true")
         return self
+
+    @model_validator(mode="after")
+    def _thresholds_can_be_read(self) -> DeploymentSettings:
+        if len({str(rule) for rule in self.threshold_rules}) != len(self.thresholds):
+            raise ValueError(f"thresholds {list(self.thresholds)} hold a duplicate: write each one once")
+        return self
+
+    @property
+    def threshold_rules(self) -> tuple[Threshold, ...]:
+        """The thresholds as rules."""
+        return tuple(parse_threshold(text, self.emotions) for text in self.thresholds)
 
     @property
     def sampled(self) -> bool:
@@ -454,6 +442,26 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     deployments: tuple[DeploymentSettings, ...] = Field(())
+    webhooks: tuple[WebhookSettings, ...] = Field(())
+
+    @field_validator("webhooks")
+    @classmethod
+    def _distinct_webhooks(cls, value: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+        names = [webhook.name for webhook in value]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"webhook name {repeated[0]!r} is used twice: give each webhook its own name")
+        return value
+
+    @model_validator(mode="after")
+    def _webhooks_name_deployments(self) -> Settings:
+        known = {deployment.name for deployment in self.deployments} | {"default"}
+        for webhook in self.webhooks:
+            if unknown := sorted(set(webhook.deployments) - known):
+                raise ValueError(
+                    f"webhook {webhook.name!r} names deployment {unknown[0]!r}, which is not configured: correct it"
+                )
+        return self
 
     @field_validator("deployments")
     @classmethod

@@ -25,6 +25,7 @@ from middleware.store import baselines, journal, ledger, probes, runs, slots, sq
 from middleware.store.engine import WRITE, WriterLock, limited, make_engine, sqlite_path
 from middleware.store.failures import mapped
 from middleware.store.ledger import Amount, Refusal, Take
+from middleware.store.outbox import Outbox
 from middleware.store.slots import Fence
 
 __all__ = ["OpenReport", "Progress", "Store"]
@@ -48,7 +49,7 @@ class OpenReport:
     set_aside: Path | None = None
 
 
-class Store:
+class Store(Outbox):
     """Runs, results, probes, slots, events, states and baselines in SQLite (a file) or PostgreSQL."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:

@@ -22,7 +22,9 @@ from sqlalchemy import (
 __all__ = [
     "baselines",
     "budget_windows",
+    "deliveries",
     "events",
+    "informed_calls",
     "item_results",
     "metadata",
     "probes",
@@ -182,4 +184,35 @@ budget_windows = Table(
     # Millionths of the currency's unit: sums of integers stay exact.
     Column("micros", BigInteger, nullable=False),
     Column("touched_at", Double, nullable=False),
+)
+
+# Messages to webhooks. What they tell is the event; text of a conversation is in neither.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("webhook", Text, nullable=False),
+    Column("event", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("next_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("http_status", Integer),
+    Column("done_at", Double),
+    Index(None, "status", "webhook", "next_at"),
+)
+
+# Calls of the application before which it had read an estimate of the same conversation.
+informed_calls = Table(
+    "informed_calls",
+    metadata,
+    Column("conversation", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("deployment", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("age_seconds", Double, nullable=False),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("conversation", "turn", "deployment"),
+    Index(None, "deployment", "at"),
 )

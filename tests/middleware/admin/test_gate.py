@@ -10,6 +10,7 @@ from middleware.admin import Access, create_app
 
 READ, OPERATE = "read-token-0123456789", "operate-token-0123456789"
 FILLERS = {"deployment": "tutor", "run_id": "run-1", "conversation": "conv-1", "alarm": "7", "name": "status.css"}
+FILLERS["message"] = "msg_1"
 READING_POSTS = {"/api/v1/conversations/lookup"}
 INGEST = "ingest-token-0123456789"
 INGESTING_POSTS = {"/api/v1/exchanges", "/api/v1/observations", "/v1/traces"}

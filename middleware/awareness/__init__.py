@@ -1,0 +1,1 @@
+"""What the application is told of its user's emotions: pure rules over stored estimates."""

@@ -1,0 +1,104 @@
+"""Telling the application and its operators: estimates with what follows from them, and the sender of webhooks."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+from middleware.awareness.thresholds import crossings, is_estimate
+from middleware.errors import ConfigurationError
+from middleware.metrics import Metrics
+from middleware.records.conversation import ProbeResult
+from middleware.records.event import Event
+from middleware.settings import Settings
+from middleware.settings.webhooks import WebhookSettings, signing_key, webhook_url
+from middleware.store import Store
+from middleware.webhooks.addresses import networks
+from middleware.webhooks.messages import Context
+from middleware.webhooks.receiver import Receiver
+from middleware.webhooks.sender import Sender, Webhook
+
+__all__ = ["Estimates", "check_webhooks", "make_sender"]
+
+
+class Estimates:
+    """Writes results together with the thresholds that they cross. Made on the event loop, used by the spool's thread.
+
+    publish: called on the loop with each event that was saved.
+    """
+
+    def __init__(
+        self, settings: Settings, *, store: Store, publish: Callable[[Event], object], clock: Callable[[], float]
+    ) -> None:
+        self._thresholds = {d.name: d.threshold_rules for d in settings.deployments if d.thresholds}
+        self._store = store
+        self._publish = publish
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, result: ProbeResult) -> None:
+        """Save a result; raises StoreUnavailable, and then nothing of it is saved."""
+        thresholds = self._thresholds.get(result.deployment)
+        if thresholds is None or not is_estimate(result):
+            self._store.save_probe(result)
+            return
+
+        def follow(results: Sequence[ProbeResult]) -> list[Event]:
+            return list(crossings(results, result, thresholds, now=self._clock()))
+
+        for event in self._store.save_estimate(result, follow) or ():
+            self._loop.call_soon_threadsafe(self._publish, event)
+
+
+def make_sender(
+    settings: Settings, stack: AsyncExitStack, *, store: Store, metrics: Metrics, clock: Callable[[], float]
+) -> Sender | None:
+    """The sender of all configured webhooks, or None; raises ConfigurationError where a file can't be read."""
+    if not settings.webhooks:
+        return None
+    webhooks = []
+    for configured in settings.webhooks:
+        webhook = _webhook(configured)
+        stack.push_async_callback(webhook.receiver.aclose)
+        webhooks.append(webhook)
+    context = Context(settings.admin.public_url or "", settings.detection.false_alarms_per_year)
+    return Sender(webhooks, store=store, metrics=metrics, context=context, clock=clock)
+
+
+def check_webhooks(settings: Settings) -> None:
+    """Raises ConfigurationError for what control would trip over."""
+    for configured in settings.webhooks:
+        _secrets(configured)
+
+
+def _secrets(configured: WebhookSettings) -> tuple[str, bytes]:
+    try:
+        return webhook_url(configured), signing_key(configured)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _webhook(configured: WebhookSettings) -> Webhook:
+    url, key = _secrets(configured)
+    try:
+        receiver = Receiver(
+            url,
+            allowed=networks(configured.allow_networks),
+            timeout_seconds=configured.timeout_seconds,
+            ca_file=configured.ca_file,
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"webhook {configured.name!r}: ca_file {configured.ca_file!r} can't be used ({error}): correct it"
+        ) from None
+    return Webhook(
+        configured.name,
+        receiver,
+        key,
+        frozenset(configured.groups),
+        frozenset(configured.deployments),
+        slack=configured.format == "slack",
+        timeout_seconds=configured.timeout_seconds,
+        attempts=configured.attempts,
+        first_retry_seconds=configured.first_retry.total_seconds(),
+        stale_after=configured.stale_after.total_seconds(),
+    )

@@ -1,0 +1,201 @@
+"""Through the real sidecar: a bored student crosses a threshold, and the application is told by a signed webhook."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx2
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+pytestmark = pytest.mark.timeout(240)
+
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3A="
+CONFIG = """
+[probe]
+answer_format = "json_schema"
+[[deployments]]
+name = "tutor"
+purpose = "end-to-end test of webhooks"
+emotions = ["Boredom", "Curiosity"]
+sample_rate = 1.0
+thresholds = ["boredom >= 7 for 2 turns, again below 5"]
+[[webhooks]]
+name = "app"
+url = "{app}"
+secret = "{secret}"
+allow_networks = ["127.0.0.0/8"]
+first_retry = "200ms"
+attempts = 3
+[[webhooks]]
+name = "chat"
+url = "{chat}"
+format = "slack"
+send = ["emotions", "incidents"]
+allow_networks = ["127.0.0.0/8"]
+first_retry = "200ms"
+attempts = 2
+timeout_seconds = 1
+"""
+BOREDOM = {1: 8, 2: 8, 3: 8, 4: 3, 5: 9, 6: 9}
+
+
+@contextmanager
+def server(answer: Callable[[bytes, dict[str, str]], tuple[int, bytes] | None]) -> Iterator[str]:
+    """A server on loopback; None as an answer means that it hangs until the end."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            found = answer(body, {name.lower(): value for name, value in self.headers.items()})
+            if found is None:
+                over.wait(120)
+                self.close_connection = True
+                return
+            self.send_response(found[0])
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(found[1])))
+            self.end_headers()
+            self.wfile.write(found[1])
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class names it so
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
+        made.daemon_threads = True
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{made.server_address[1]}"
+        finally:
+            over.set()
+            made.shutdown()
+            thread.join()
+
+
+def model(body: bytes, _headers: dict[str, str]) -> tuple[int, bytes]:
+    """Answers the student, and knows how bored they are at each step."""
+    asked = json.loads(body)
+    prompt = asked["messages"][-1]["content"]
+    text = "Let us go on."
+    if "--- conversation" in prompt:
+        step = int(prompt.rsplit("step ", 1)[1].split(".")[0])
+        text = json.dumps({"Boredom": BOREDOM[step], "Curiosity": 2})
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return 200, json.dumps({"model": asked["model"], "choices": [choice]}).encode()
+
+
+class Lesson:
+    """One conversation through the relay, which waits for each estimate."""
+
+    def __init__(self, sidecar: Any, name: str, eventually: Callable[..., Any]) -> None:
+        self._sidecar = sidecar
+        self._name = name
+        self._eventually = eventually
+        self._messages: list[dict[str, str]] = []
+
+    def step(self, number: int) -> None:
+        """One turn of the student."""
+        self._messages.append({"role": "user", "content": f"This is step {number}."})
+        headers = {"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": self._name}
+        body = {"model": "small", "messages": self._messages}
+        answer = httpx2.post(f"{self._sidecar.data}/v1/chat/completions", json=body, headers=headers, timeout=60)
+        assert answer.status_code == 200
+        self._messages.append(answer.json()["choices"][0]["message"])
+
+        def known() -> bool:
+            told = self._sidecar.json(f"/api/v1/conversations/{self._name}/emotions")
+            return bool(told) and told["emotions"].get("Boredom", {}).get("turn") == number
+
+        self._eventually(known, seconds=60, what=f"the estimate of turn {number}")
+
+
+def test_a_threshold_reaches_the_application_and_survives_a_kill(
+    start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """Told at the second bored turn and not at the third; again only after the boredom went; over a killed control; the
+    conversation is recognised by its id; the hung chat receiver delays nothing and ends as a dead letter."""
+    got: list[tuple[dict[str, str], bytes]] = []
+    broken = threading.Event()
+
+    def app(body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        got.append((headers, body))
+        return (503, b"") if broken.is_set() else (200, b"")
+
+    with server(model) as upstream, server(app) as app_url, server(lambda *_: None) as chat_url:
+        config = CONFIG.format(app=app_url, chat=chat_url, secret=SECRET)
+        sidecar = start_sidecar(upstream, config, EQWATCH_UPSTREAM_API_KEY="operator")
+        lesson = Lesson(sidecar, "lesson-7", eventually)
+        lesson.step(1)
+        assert got == []
+        lesson.step(2)
+        eventually(lambda: got, seconds=60, what="the first webhook")
+        lesson.step(3)
+        lesson.step(4)
+        sidecar.wait_for_control(other_than=sidecar.kill_control())
+        lesson.step(5)
+        broken.set()
+        lesson.step(6)
+        eventually(lambda: len(got) >= 3, seconds=60, what="an attempt after the first one failed")
+        broken.clear()
+
+        def delivered() -> Any:
+            return len(sidecar.json("/api/v1/webhooks/messages?status=delivered&webhook=app")) == 2
+
+        eventually(delivered, seconds=60, what="both crossings are delivered")
+        bodies = [Webhook(SECRET).verify(body, headers) for headers, body in got]
+        assert [body["data"]["turn"] for body in bodies] == [2, *[6] * (len(got) - 1)]
+        assert len({headers["webhook-id"] for headers, _ in got}) == 2
+        first = bodies[0]
+        assert (first["type"], first["data"]["intensity"], first["data"]["turns"]) == ("emotion_threshold", 8.0, 2)
+        assert 0 <= first["data"]["age_seconds"] < 120
+        lookup = httpx2.post(f"{sidecar.admin}/api/v1/conversations/lookup", json={"conversation": "lesson-7"})
+        assert lookup.json() == {"conversation": first["data"]["conversation"]}
+        assert all(b"lesson-7" not in body and b"This is step" not in body for _, body in got)
+
+        def dead() -> Any:
+            return sidecar.json("/api/v1/webhooks/messages?status=dead&webhook=chat")
+
+        eventually(lambda: len(dead()) == 2, seconds=60, what="dead letters of the chat")
+        assert {letter["reason"] for letter in dead()} == {"timeout"}
+        resent = httpx2.post(f"{sidecar.admin}/api/v1/webhooks/messages/{dead()[0]['id']}/resend")
+        assert resent.status_code == 202
+        eventually(lambda: len(dead()) == 2, seconds=60, what="it died again")
+        listed = {one["name"]: one for one in sidecar.json("/api/v1/webhooks")}
+        assert (listed["app"]["send"][0], listed["chat"]["dead"], listed["app"]["dead"]) == ("emotions", 2, 0)
+        assert sidecar.sum_of("eqwatch_webhook_deliveries_total") > 0
+        text = sidecar.log.read_text()
+        assert not [secret for secret in (SECRET[6:20], app_url, chat_url, "This is step") if secret in text]
+
+
+def test_a_webhook_into_the_own_network_is_refused_by_default(
+    start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """Without allow_networks, https to loopback is never connected to: the message says why, and nobody was called."""
+    called: list[bytes] = []
+    with server(lambda body, _: (called.append(body), (200, b""))[1]) as url:
+        config = f"""
+[[webhooks]]
+name = "app"
+url = "{url.replace("http", "https")}"
+secret = "{SECRET}"
+first_retry = "100ms"
+attempts = 2
+"""
+        sidecar = start_sidecar("http://127.0.0.1:9", config)
+        declared = {"deployment": "default", "from_model": "a", "to_model": "b"}
+        answer = httpx2.post(f"{sidecar.admin}/api/v1/upgrades", json=declared)
+        assert answer.status_code == 202
+
+        def dead() -> Any:
+            return sidecar.json("/api/v1/webhooks/messages?status=dead")
+
+        [letter] = eventually(dead, seconds=60, what="a dead letter")
+        assert (letter["reason"], letter["event"]["kind"]) == ("address_refused", "upgrade_declared")
+    assert called == []

@@ -10,8 +10,8 @@ __all__ = ["crossings", "is_estimate"]
 
 
 def is_estimate(result: ProbeResult) -> bool:
-    """Whether the application is told this result as how the user feels: perceived, and readable."""
-    return result.kind == "perception" and result.outcome == "scored"
+    """Whether an action may follow from this result: perceived, readable, and not steered by what the user wrote."""
+    return result.kind == "perception" and result.outcome == "scored" and not result.steered
 
 
 def crossings(
@@ -25,7 +25,7 @@ def crossings(
     for result in sorted(results, key=lambda result: result.at):
         if is_estimate(result) and result.deployment == newest.deployment:
             estimates[result.turn] = result
-    if not estimates or newest.turn < max(estimates):
+    if not is_estimate(newest) or newest.turn < max(estimates):
         return
     ordered = [estimates[turn] for turn in sorted(estimates)]
     for threshold in thresholds:

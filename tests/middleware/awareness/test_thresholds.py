@@ -101,6 +101,7 @@ def test_turns_without_an_estimate_neither_count_nor_break_a_row() -> None:
         estimate(2, 0.0, outcome="unparseable", emotions={}),
         estimate(2, 0.0, kind="anticipation"),
         estimate(2, 0.0, deployment="other"),
+        estimate(2, 0.0, flags=("scores",)),
         estimate(3, 8.0),
     ]
     assert len(list(crossings(results, results[-1], [BORED], now=1.0))) == 1

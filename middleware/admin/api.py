@@ -3,20 +3,19 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from middleware.admin.bodies import DeploymentBody, RunBody, RunDetail, UpgradeVerdictBody, VerdictBody
+from middleware.admin.bodies import DeploymentBody, RunBody, RunDetail, VerdictBody
 from middleware.admin.errors import ApiError
 from middleware.admin.standings import known_standings
 from middleware.admin.state import AdminState
-from middleware.admin.verdict import verdict
+from middleware.admin.verdict import Verdict, verdict
+from middleware.admin.verdict_body import verdict_body
 from middleware.records.benchmark import ItemResult, Run
-from middleware.records.standing import Standing
 
-__all__ = ["item_points", "router", "run_score"]
+__all__ = ["item_points", "router", "run_body", "run_detail", "run_score"]
 
 _POINTS_PER_UNIT = 10.0
 
@@ -27,7 +26,7 @@ def router(state: AdminState) -> APIRouter:
 
     @routes.get("/deployments", summary="Deployments as configured, with their verdicts")
     async def deployments() -> list[DeploymentBody]:
-        verdicts = [_verdict_body(state, standing) for standing in known_standings(state)]
+        verdicts = [verdict_body(found) for found in _verdicts(state)]
         return [
             DeploymentBody(
                 name=info.name,
@@ -43,7 +42,7 @@ def router(state: AdminState) -> APIRouter:
 
     @routes.get("/verdicts", summary="Is the model's EQ all right, per deployment and item set")
     async def verdicts() -> list[VerdictBody]:
-        return [_verdict_body(state, standing) for standing in known_standings(state)]
+        return [verdict_body(found) for found in _verdicts(state)]
 
     @routes.get("/runs", summary="Benchmark runs, newest first")
     async def runs(
@@ -51,47 +50,26 @@ def router(state: AdminState) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     ) -> list[RunBody]:
         found = await asyncio.to_thread(state.store.runs, deployment, limit)
-        return [RunBody(**_run_fields(run)) for run in found]
+        return [run_body(run) for run in found]
 
     @routes.get("/runs/{run_id}", summary="One run with its items")
     async def run(run_id: str) -> RunDetail:
         found = await asyncio.to_thread(state.store.run, run_id)
         if found is None:
             raise ApiError(404, "run_unknown", "No run has this id; see /api/v1/runs.")
-        return _detail(found, await asyncio.to_thread(state.store.item_results, run_id))
+        return run_detail(found, await asyncio.to_thread(state.store.item_results, run_id))
 
     return routes
 
 
-def _verdict_body(state: AdminState, standing: Standing) -> VerdictBody:
-    found = verdict(standing, now=state.clock(), interval=state.benchmark.interval)
-    return VerdictBody(
-        deployment=standing.deployment,
-        item_set=standing.item_set,
-        state=standing.state,
-        words=f"{found.headline}. {found.words}",
-        detail=standing.detail,
-        model=standing.model,
-        since=standing.since,
-        last_batch_at=standing.last_batch_at,
-        stale=found.stale,
-        score=standing.score_points,
-        baseline_score=standing.baseline_points,
-        delta=standing.delta_points,
-        delta_lower=standing.delta_lower,
-        delta_upper=standing.delta_upper,
-        incident=standing.incident or None,
-        baseline=standing.baseline_id or None,
-        baseline_at=standing.baseline_at,
-        reference_delta=standing.reference_points,
-        reference_lower=standing.reference_lower,
-        reference_upper=standing.reference_upper,
-        branches=dict(standing.branch_points),
-        passes_done=standing.passes_done,
-        passes_needed=standing.passes_needed,
-        stepped_up=standing.stepped_up,
-        upgrade=UpgradeVerdictBody(**asdict(standing.upgrade)) if standing.upgrade is not None else None,
-    )
+def _verdicts(state: AdminState) -> list[Verdict]:
+    now, interval = state.clock(), state.benchmark.interval
+    return [verdict(standing, now=now, interval=interval) for standing in known_standings(state)]
+
+
+def run_body(run: Run) -> RunBody:
+    """The run as the API shows it."""
+    return RunBody(**_run_fields(run))
 
 
 def _run_fields(run: Run) -> dict[str, Any]:
@@ -113,7 +91,8 @@ def _run_fields(run: Run) -> dict[str, Any]:
     }
 
 
-def _detail(run: Run, results: Sequence[ItemResult]) -> RunDetail:
+def run_detail(run: Run, results: Sequence[ItemResult]) -> RunDetail:
+    """The same with its items."""
     by_item = item_points(results)
     fields = _run_fields(run) | {"score": run_score(run, results)}
     return RunDetail(

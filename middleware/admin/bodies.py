@@ -154,8 +154,9 @@ class UpgradeVerdictBody(BaseModel):
 
 
 class VerdictBody(BaseModel):
-    """Where a deployment stands on one item set; words is the sentence of the status page.
+    """Where a deployment stands on one item set; words is the sentence of the status page, next_step what to do.
 
+    tone: how urgent, of bad, warn, none, info, good. headline: the words' first sentence.
     reference_delta: to the first accepted baseline, over all upgrades since. branches: score by branch of emotional
     intelligence. passes_done, passes_needed: of a baseline that is being made, else 0.
     """
@@ -163,7 +164,10 @@ class VerdictBody(BaseModel):
     deployment: str
     item_set: str
     state: str
+    tone: str
+    headline: str
     words: str
+    next_step: str
     detail: str
     model: str
     since: float | None

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from middleware.admin.charts import branches_chart, days_chart, emotions_chart, score_chart
@@ -34,7 +34,7 @@ def router(state: AdminState) -> APIRouter:
     template = pages.templates.get_template("status.html")
 
     @routes.get("/", response_class=HTMLResponse)
-    async def status() -> Response:
+    async def status(request: Request) -> Response:
         model = await pages.model()
         text = await asyncio.to_thread(
             template.render,
@@ -43,6 +43,7 @@ def router(state: AdminState) -> APIRouter:
             components=component_states(state),
             failures=state.failures(),
             queues=state.queues(),
+            address=str(request.base_url),
             open_access=state.access.open,
             calls_stopped=bool(state.calls_stopped_by()),
             paused=state.paused() and state.benchmark.enabled and not state.benchmark.missing,

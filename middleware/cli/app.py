@@ -1,7 +1,6 @@
 """Wires the commands together and maps errors to exit codes.
 
-Exit codes: 0 done, 1 the answer is no (a regression, an invalid score), 2 wrong use, 3 undecided, 4 could not measure,
-130 interrupted.
+What the exit codes mean is in exit_codes.py.
 """
 
 import sys
@@ -12,10 +11,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from middleware.cli.asking import NotReached
 from middleware.cli.baseline import app as baseline_app
+from middleware.cli.compare import compare
 from middleware.cli.config import app as config_app
 from middleware.cli.dashboards import dashboards
 from middleware.cli.demo import demo
+from middleware.cli.exit_codes import COULD_NOT_ASK, INTERRUPTED, WRONG_USE
 from middleware.cli.fake_upstream import fake_upstream
 from middleware.cli.gate import gate
 from middleware.cli.items import app as items_app
@@ -23,15 +25,13 @@ from middleware.cli.monitor import monitor
 from middleware.cli.plan import plan
 from middleware.cli.rules import rules
 from middleware.cli.run import run
+from middleware.cli.runs import runs
 from middleware.cli.score import score
 from middleware.cli.serve import serve
+from middleware.cli.status import status
 from middleware.errors import EqwatchError, StoreUnavailable, UpstreamError
 
 __all__ = ["app", "main"]
-
-WRONG_USE = 2
-COULD_NOT_MEASURE = 4
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="eqwatch",
@@ -67,6 +67,9 @@ app.command()(monitor)
 app.command()(demo)
 app.command()(run)
 app.command()(score)
+app.command()(status)
+app.command()(runs)
+app.command()(compare)
 app.command()(gate)
 app.command()(plan)
 app.command()(dashboards)
@@ -82,9 +85,9 @@ def main() -> None:
     errors = Console(stderr=True)
     try:
         app()
-    except (UpstreamError, StoreUnavailable) as error:
+    except (UpstreamError, StoreUnavailable, NotReached) as error:
         errors.print(f"[bold red]eqwatch:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(COULD_NOT_MEASURE)
+        sys.exit(COULD_NOT_ASK)
     except EqwatchError as error:
         errors.print(f"[bold red]eqwatch:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(WRONG_USE)

@@ -152,6 +152,7 @@ def accept(
     reference: Annotated[
         bool, typer.Option("--reference", help="Make it the reference of record too, in place of the first one.")
     ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
@@ -165,6 +166,9 @@ def accept(
         _require_protocol(record, settings)
         before = store.baseline_in_force(record.deployment, record.protocol.key)
         _put_in_force(store, baseline, as_reference=reference)
+        if as_json:
+            print(json.dumps(row_of(_found(store, baseline), in_force_ids(store)), ensure_ascii=False))
+            return
         console = Console()
         print_baseline(_found(store, baseline), in_force_ids(store), console)
         if before is not None and before.id != baseline:

@@ -1,6 +1,7 @@
 """`eqwatch config`: check the configuration, and show what it comes to."""
 
 import base64
+import json
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -20,9 +21,11 @@ app = typer.Typer(no_args_is_help=True, help="Check the configuration, show what
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file; default: eqwatch.toml.")]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
 
 @app.command()
-def check(config: ConfigFile = None) -> None:
+def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Read every setting and say whether it is valid.
 
     Example: eqwatch config check --config eqwatch.toml
@@ -31,18 +34,26 @@ def check(config: ConfigFile = None) -> None:
     check_webhooks(settings)
     benchmark_plans(settings)
     file = config_file(config)
+    if as_json:
+        print(json.dumps({"valid": True, "file": str(file) if file else None, "notes": _remarks(settings)}))
+        return
     typer.echo(f"valid: {file or 'defaults and environment (no configuration file was found)'}")
     for remark in _remarks(settings):
         typer.echo(f"note: {remark}")
 
 
 @app.command()
-def show(config: ConfigFile = None) -> None:
+def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Print every setting with the value in force; secrets are hidden.
 
     Example: EQWATCH_BENCHMARK_INTERVAL=30m eqwatch config show
     """
-    Console().print(settings_table(load_settings(config)))
+    settings = load_settings(config)
+    if as_json:
+        # Secrets become asterisks where they are set.
+        print(json.dumps(settings.model_dump(mode="json"), ensure_ascii=False))
+        return
+    Console().print(settings_table(settings))
 
 
 @app.command()

@@ -12,7 +12,16 @@ from middleware.cli.reference import cli_page
 
 PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
 # These serve, write a file, or print a document that is no table.
-WITHOUT_JSON = {"serve", "monitor", "demo", "fake-upstream", "dashboards", "baseline export", "config example"}
+WITHOUT_JSON = {
+    "serve",
+    "monitor",
+    "demo",
+    "fake-upstream",
+    "dashboards",
+    "baseline export",
+    "config example",
+    "config webhook-secret",
+}
 
 
 def commands(group, path=()):

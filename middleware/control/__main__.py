@@ -7,12 +7,13 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import uvloop
 
-from middleware.control.composition import serve
 from middleware.control.logs import configure_logs
-from middleware.control.observing import observe
+from middleware.settings import Settings
 from middleware.settings.secrets import restore_settings
 
 _RELAY_FD = "EQWATCH_RELAY_FD"
@@ -25,7 +26,18 @@ def main() -> int:
     relay = socket.socket(fileno=int(os.environ.pop(_RELAY_FD)))
     relay.setblocking(False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(observe(settings, relay) if settings.monitor.url else serve(settings, relay))
+        return runner.run(_root(settings, relay))
+
+
+def _root(settings: Settings, relay: socket.socket) -> Coroutine[Any, Any, int]:
+    """The work of this process. Only what it needs is imported: an observer is in every pod."""
+    if settings.monitor.url:
+        from middleware.control.observing import observe
+
+        return observe(settings, relay)
+    from middleware.control.composition import serve
+
+    return serve(settings, relay)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from middleware.control.lifetime import until_stopped
 from middleware.control.link import RelayLink
 from middleware.control.selections import selection_of
 from middleware.control.supervision import Supervisor, Worker
-from middleware.fleet.delivery import Delivery
+from middleware.fleet.delivery import Delivery, monitor_client
 from middleware.fleet.forwarder import Forwarder, ForwardRule
 from middleware.fleet.observer import Observer
 from middleware.metrics import Metrics, RelayCollector
@@ -30,7 +30,6 @@ from middleware.settings.monitor import monitor_target
 from middleware.settings.secrets import revealed, shared_salt
 from middleware.traffic.hashing import salt_fingerprint
 from middleware.traffic.selecting import Picking
-from middleware.upstream import http_client
 
 __all__ = ["observe"]
 
@@ -86,7 +85,7 @@ async def observe(settings: Settings, relay: socket.socket) -> int:
 
 async def _forwarder(settings: Settings, stack: AsyncExitStack, metrics: Metrics, salt: str) -> Forwarder:
     monitor, target = settings.monitor, monitor_target(settings)
-    client = http_client(connections=2, timeout_seconds=monitor.timeout_seconds, verify=target.verify)
+    client = monitor_client(timeout_seconds=monitor.timeout_seconds, verify=target.verify)
     stack.push_async_callback(client.aclose)
     rule = ForwardRule(
         queue=monitor.queue,

@@ -1,5 +1,6 @@
 """One delivery of observations to the monitor over HTTP: it arrived, it may be tried again, or it never will."""
 
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +10,7 @@ import msgspec
 
 from middleware.records.observation import Observation, Observations
 
-__all__ = ["Delivered", "Delivery", "FailureReason", "Undelivered"]
+__all__ = ["Delivered", "Delivery", "FailureReason", "Undelivered", "monitor_client"]
 
 PATH = "/api/v1/observations"
 _ANSWER_BYTES = 65_536
@@ -49,6 +50,17 @@ class _Answer(msgspec.Struct):
     accepted: int
     duplicates: int = 0
     dropped: dict[str, int] = {}
+
+
+def monitor_client(*, timeout_seconds: float, verify: ssl.SSLContext | bool = True) -> httpx2.AsyncClient:
+    """Nothing of the environment, no redirects, one connection that is kept."""
+    return httpx2.AsyncClient(
+        trust_env=False,
+        follow_redirects=False,
+        verify=verify,
+        limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0),
+        timeout=httpx2.Timeout(timeout_seconds),
+    )
 
 
 class Delivery:

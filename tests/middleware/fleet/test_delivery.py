@@ -11,10 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from middleware.fleet.delivery import Delivered, Delivery, Undelivered
+from middleware.fleet.delivery import Delivered, Delivery, Undelivered, monitor_client
 from middleware.records.conversation import Message, Transcript
 from middleware.records.observation import Observation, Observations, Trace
-from middleware.upstream import http_client
 
 SEEN = Observation(
     "tutor",
@@ -68,7 +67,7 @@ def monitor() -> Iterator[Callable[..., tuple[str, list[Any]]]]:
 
 def deliver(url: str, timeout_seconds: float = 20.0) -> Delivered | Undelivered:
     async def once() -> Delivered | Undelivered:
-        async with http_client(connections=1, timeout_seconds=timeout_seconds) as client:
+        async with monitor_client(timeout_seconds=timeout_seconds) as client:
             return await Delivery(client, url=url, token="the token", salt="fingerprint").deliver([SEEN])
 
     return asyncio.run(once())

@@ -1,6 +1,8 @@
 """The observer takes every exchange, whatever happens to one of them."""
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -56,3 +58,22 @@ def test_each_exchange_is_forwarded_or_counted_with_its_reason(capsys: pytest.Ca
     logged = "".join(capsys.readouterr())
     assert "exchange_not_observed" in logged
     assert SECRET not in logged
+
+
+def test_an_observer_carries_nothing_that_only_a_monitor_needs() -> None:
+    """It is in every pod: no store, no numbers, no benchmark, no page."""
+    code = "import sys, middleware.control.observing; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert "middleware.fleet.forwarder" in loaded
+    for heavy in (
+        "sqlalchemy",
+        "alembic",
+        "numpy",
+        "pygal",
+        "jinja2",
+        "scorer",
+        "middleware.store",
+        "middleware.benchmark",
+    ):
+        assert heavy not in loaded, heavy

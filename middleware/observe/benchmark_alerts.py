@@ -27,6 +27,7 @@ def _opened(kind: str, ratio: bool = False) -> str:
     return f"{_interval('bench_incident_points', kind=kind)}, {rests}, {since}"
 
 
+_OPEN = f'{metric("bench_incident_opened_timestamp_seconds")}{{%s,kind="regression"}}'
 _REGRESSION = Alert(
     name="EQRegression",
     severity="critical",
@@ -45,9 +46,11 @@ or
     keep="15m",
     summary=f"Emotional intelligence of {_WHERE} got worse",
     description=(
-        f"{_AT}The model of {_WHERE} scores worse than its baseline. "
+        f"{_AT}The model of {_WHERE} scores worse than before. "
+        f"{{{{ with query (printf `{_OPEN}` $at) }}}}"
         f"At the beginning of the incident: {_opened('regression')}. "
-        f"Now: {_interval('bench_delta_points')}. "
+        "{{ else }}No incident is open: losses have added up to the margin. {{ end }}"
+        f"Now, against the baseline: {_interval('bench_delta_points')}. "
         f"Against the first accepted baseline: {_interval('bench_reference_delta_points')}. "
         f"Score now: {figure('bench_score_points')} of 100."
     ),

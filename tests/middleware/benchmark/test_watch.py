@@ -336,8 +336,8 @@ def test_losses_that_add_up_to_the_margin_are_told_once(settled: Player) -> None
 @pytest.mark.parametrize(
     ("points", "upper", "before", "expected"),
     [
-        (-1.2, -0.4, False, True),
-        (-1.2, 0.1, False, False),
+        (-1.2, -0.7, False, True),
+        (-1.2, -0.4, False, False),
         (-0.9, -0.4, False, False),
         (-0.9, -0.4, True, True),
         (-0.6, 0.2, True, True),
@@ -345,5 +345,5 @@ def test_losses_that_add_up_to_the_margin_are_told_once(settled: Player) -> None
     ],
 )
 def test_the_margin_has_a_hysteresis(points: float, upper: float, before: bool, expected: bool) -> None:
-    """It begins at the margin with an interval below zero, and ends at half the margin."""
+    """It begins at the margin once twice the interval's half-width lies below zero, and ends at half the margin."""
     assert is_below(Difference(points, points - 1.0, upper, 24), 1.0, before=before) is expected

@@ -94,6 +94,10 @@ class CallsState(BaseModel):
 class EmotionReading(BaseModel):
     """intensity: 0..10. turn: the user turn that it is about, from 1. age_turns: newer turns that are known.
 
+    trend: intensity points per turn over the newest five estimates of this judge; direction: of it, steady where it is
+    within the noise; null of a single estimate. readings: estimated turns so far. confidence: how surely the judge
+    would say the same again, within one point: lower end of a 95 % interval over `retests`; null under 20 retests.
+
     flags: what was odd about the text that was judged. steered: it looked like an attempt to steer the judge, so that
     nothing should be done on this estimate's word alone.
     """
@@ -103,6 +107,12 @@ class EmotionReading(BaseModel):
     age_seconds: float
     age_turns: int
     judge: str
+    judge_version: str = ""
+    trend: float | None = None
+    direction: Literal["rising", "falling", "steady"] | None = None
+    confidence: float | None = None
+    retests: int = 0
+    readings: int = 1
     outcome: Literal["scored"] = "scored"
     flags: list[str] = []
     steered: bool = False
@@ -121,9 +131,12 @@ class LastProbe(BaseModel):
 
 
 class ConversationEmotions(BaseModel):
-    """emotions: what the user is judged to feel. anticipated: what was predicted for after the newest judged reply."""
+    """conversation: as it was asked for. id: the sidecar's own, which events and webhooks have.
+
+    emotions: what the user is judged to feel. anticipated: what was predicted for after the newest judged reply."""
 
     conversation: str
+    id: str
     deployment: str
     turn: int
     emotions: dict[str, EmotionReading]

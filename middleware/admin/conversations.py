@@ -1,16 +1,18 @@
 """What the application may know about a conversation: GET …/emotions and the lookup by messages."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter
 
 from middleware.admin.bodies import ConversationEmotions, ConversationId, EmotionReading, LastProbe, LookupBody
 from middleware.admin.errors import ApiError
 from middleware.admin.state import AdminState
-from middleware.records.conversation import ProbeKind, ProbeResult
+from middleware.awareness.estimates import Estimate, estimates
+from middleware.records.conversation import ProbeResult
+from scorer.repeatability import Repeatability
 
-__all__ = ["emotions_body", "router"]
+__all__ = ["emotions_body", "reading", "router"]
 
 
 def router(state: AdminState) -> APIRouter:
@@ -28,7 +30,9 @@ def router(state: AdminState) -> APIRouter:
                 "No probe of this conversation is stored. It may not be sampled, not be probed yet, or be under "
                 "another id: use the value of x-eqwatch-conversation, or ask /api/v1/conversations/lookup.",
             )
-        body = emotions_body(conversation, results, state.clock())
+        report = state.emotions(results[0].deployment)
+        known = report.repeatability if report is not None else {}
+        body = emotions_body(conversation, results, state.clock(), known)
         _count_read(state, body)
         return body
 
@@ -64,15 +68,18 @@ def _count_read(state: AdminState, body: ConversationEmotions) -> None:
         state.metrics.awareness_age_seconds.labels(deployment=body.deployment).observe(min(ages))
 
 
-def emotions_body(conversation: str, results: Sequence[ProbeResult], now: float) -> ConversationEmotions:
+def emotions_body(
+    conversation: str, results: Sequence[ProbeResult], now: float, repeatability: Mapping[str, Repeatability]
+) -> ConversationEmotions:
     """The newest scored intensity of each emotion; results must not be empty. Ages are never negative."""
     latest = max(results, key=lambda result: (result.turn, result.at))
     return ConversationEmotions(
         conversation=conversation,
+        id=latest.conversation,
         deployment=latest.deployment,
         turn=latest.turn,
-        emotions=_newest(results, "perception", latest.turn, now),
-        anticipated=_newest(results, "anticipation", latest.turn, now),
+        emotions=_readings(estimates(results, "perception", repeatability), latest.turn, now),
+        anticipated=_readings(estimates(results, "anticipation", {}), latest.turn, now),
         last_probe=LastProbe(
             kind=latest.kind,
             turn=latest.turn,
@@ -85,19 +92,25 @@ def emotions_body(conversation: str, results: Sequence[ProbeResult], now: float)
     )
 
 
-def _newest(results: Sequence[ProbeResult], kind: ProbeKind, turn: int, now: float) -> dict[str, EmotionReading]:
-    readings: dict[str, EmotionReading] = {}
-    for result in sorted(results, key=lambda result: (result.turn, result.at)):
-        if result.kind != kind or result.outcome != "scored":
-            continue
-        for emotion, intensity in result.emotions.items():
-            readings[emotion] = EmotionReading(
-                intensity=intensity,
-                turn=result.turn,
-                age_seconds=round(max(0.0, now - (result.turn_ended_at or result.at)), 3),
-                age_turns=turn - result.turn,
-                judge=result.judge,
-                flags=list(result.flags),
-                steered=result.steered,
-            )
-    return readings
+def _readings(found: Mapping[str, Estimate], turn: int, now: float) -> dict[str, EmotionReading]:
+    return {emotion: reading(one, turn, now) for emotion, one in found.items()}
+
+
+def reading(estimate: Estimate, turn: int, now: float) -> EmotionReading:
+    """An estimate as the API shows it. turn: the newest one that is known of; now: Unix seconds."""
+    result, going = estimate.result, estimate.trend
+    return EmotionReading(
+        intensity=estimate.intensity,
+        turn=result.turn,
+        age_seconds=round(max(0.0, now - estimate.ended_at), 3),
+        age_turns=max(0, turn - result.turn),
+        judge=result.judge,
+        judge_version=result.judge_version,
+        trend=round(going.slope, 3) if going is not None else None,
+        direction=going.direction if going is not None else None,
+        confidence=round(estimate.confidence, 3) if estimate.confidence is not None else None,
+        retests=estimate.retests,
+        readings=estimate.readings,
+        flags=list(result.flags),
+        steered=result.steered,
+    )

@@ -24,6 +24,7 @@ from middleware.control.budget import Budget, caps_of, prices_of
 from middleware.control.elsewhere import Elsewhere
 from middleware.control.emotions import Emotions, emotion_rules
 from middleware.control.exporting import BenchmarkExport
+from middleware.control.headers import EmotionsHeader
 from middleware.control.judges import Judges, make_judges
 from middleware.control.lifetime import until_stopped
 from middleware.control.link import RelayLink
@@ -107,6 +108,10 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         if benchmarking is not None:
             await benchmarking.restore()
             workers.append(Worker("benchmark", benchmarking.run))
+        if link is not None and settings.relay.emotions_header:
+            header = EmotionsHeader(probing.salt, tell=link.tell, repeatability=emotions.repeatability)
+            link.on_exchange.append(header.note)
+            probing.on_saved.append(header.take)
         sender = make_sender(settings, stack, store=shared.store, metrics=shared.metrics, clock=shared.clock)
         if sender is not None:
             shared.on_event.append(lambda _event: sender.wake())

@@ -14,6 +14,7 @@ from middleware.records.emotion_report import Drift, EmotionReport
 from middleware.records.event import Event
 from middleware.settings import Settings
 from middleware.store import Store
+from scorer.repeatability import Repeatability
 
 __all__ = ["EmotionExport", "Emotions", "emotion_rules"]
 
@@ -54,6 +55,11 @@ class Emotions:
     def report(self, deployment: str) -> EmotionReport | None:
         """What the last look found, or None of a deployment that is not sampled or not looked at yet."""
         return self._reports.get(deployment)
+
+    def repeatability(self, deployment: str) -> Mapping[str, Repeatability]:
+        """How well whoever perceives repeats itself, by emotion, as of the last look; empty where nothing is known."""
+        report = self._reports.get(deployment)
+        return report.repeatability if report is not None else {}
 
     async def run(self) -> None:
         """Look until cancelled. A store that is away is waited for: what comes in meanwhile is kept in memory."""

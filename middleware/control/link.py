@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, RelaySnapshot, SnapshotRequest
 from middleware.records.link import FrameBuffer, decode_from_relay, encode_frame
@@ -32,6 +33,8 @@ class RelayLink:
         self._fresh = asyncio.Event()
         self._taken = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
+        # Called with each exchange as it comes; must not block.
+        self.on_exchange: list[Callable[[Exchange], object]] = []
 
     @property
     def connected(self) -> bool:
@@ -67,9 +70,10 @@ class RelayLink:
         except TimeoutError:
             return
 
-    def tell(self, conversation: str, header: str) -> None:
-        """Set the awareness header of a conversation's next response; empty removes it."""
-        self._send(AwarenessUpdate(conversation, header))
+    def tell(self, conversation: str, header: str, at: float = 0.0) -> None:
+        """Set the awareness header of a conversation's next responses; empty removes it. at: what its age counts from,
+        Unix seconds."""
+        self._send(AwarenessUpdate(conversation, header, at))
 
     def _send(self, record: SnapshotRequest | Credit | AwarenessUpdate) -> None:
         if self._writer is not None and not self._writer.is_closing():
@@ -89,6 +93,8 @@ class RelayLink:
             return
         self._outstanding = max(0, self._outstanding - 1)
         self._taken.set()
+        for note in self.on_exchange:
+            note(record)
         self._queue.put_nowait(record)
 
     async def _grant(self) -> None:

@@ -52,7 +52,7 @@ class Probing:
         judges: Judges = Judges(),  # noqa: B008 - frozen
         write: Callable[[ProbeResult], object] | None = None,
     ) -> None:
-        self._salt = salt
+        self.salt = salt
         self._tracker = ConversationTracker(salt)
         self.on_saved: list[Callable[[ProbeResult], object]] = []
 
@@ -125,11 +125,11 @@ class Probing:
     def _retested(self, settings: Settings) -> Callable[[str, int], bool]:
         """Chosen by hash, of turns instead of conversations."""
         share = settings.emotions.retest_share
-        return lambda conversation, turn: chosen(f"retest:{conversation}:{turn}", share, self._salt)
+        return lambda conversation, turn: chosen(f"retest:{conversation}:{turn}", share, self.salt)
 
     def conversation_keys(self, given: str) -> Sequence[str]:
         """What the store may call a conversation: the salted id of a header's value, or an id from `lookup`."""
-        return conversation_keys(self._salt, given)
+        return conversation_keys(self.salt, given)
 
     def lookup(self, messages: list[dict[str, Any]]) -> str | None:
         """The id of the newest conversation with these messages, or None."""

@@ -34,6 +34,8 @@ _WORDS = {
     "relief": "Change of intensity in the turn after the reply, less the change expected from where it stood. An "
     "association, not an effect of the reply. Negative is a fall.",
     "agreement": "Between what the model perceives and a judge's ratings of the same turns.",
+    "repeatability": "By emotion: share of second ratings of the same turn within one point of the first. Confidence "
+    "is the lower end of its 95 % interval: whether the judge would say so again, not whether it is right.",
     "retest_ratio": "Share of the variance of a judge's ratings that it gives again: the ceiling of all the above.",
     "drift": "Whether intensities are distributed as in the frozen reference window. Evidence of 1 or more rejects, "
     "however often one looks.",
@@ -191,6 +193,7 @@ class DeploymentEmotions:
             relief=study.reliefs(self._expected),
             agreement={judge: found for judge, found in agreements.items() if found is not None},
             retest_loss=study.loss("retest", rule.judge),
+            repeatability=study.repeatability(),
             retest_ratio={judge: ratio for judge, ratio in ratios.items() if ratio is not None},
             drift=drift,
             cause=cause,

@@ -14,6 +14,7 @@ from scorer.agreement import Loss, loss_points, mean_loss, meaning, retest_ratio
 from scorer.anticipation import Foresight, Skill, skill
 from scorer.censoring import bands, bounds, weights
 from scorer.relief import Expectation, Relief, learn, relief
+from scorer.repeatability import Repeatability, repeatability
 
 __all__ = ["LossKey", "Study", "losses_of"]
 
@@ -156,6 +157,20 @@ class Study:
             return None
         says = meaning(judge_points, model_points)
         return Agreement(found, says, _NO_MEANING[says])
+
+    def repeatability(self) -> dict[str, Repeatability]:
+        """How well whoever perceives repeats itself, by emotion; empty without retests."""
+        pairs = [
+            (turn.perceived, turn.again)
+            for session in self._sessions
+            for turn in session.turns
+            if turn.perceived is not None and turn.again is not None
+        ]
+        found = {
+            emotion: repeatability([first[emotion] for first, _ in pairs], [again[emotion] for _, again in pairs])
+            for emotion in self._emotions
+        }
+        return {emotion: one for emotion, one in found.items() if one is not None}
 
     def retest_ratio(self, judge: str) -> float | None:
         """How much of the variance of a judge's ratings is no noise."""

@@ -243,8 +243,10 @@ class ClientSide(ClientConnection):
         """The answer's head with what may be added: the awareness header, and Connection where this closes after it."""
         awareness = self._context.awareness
         added = b""
-        if awareness and transit.head.conversation and (value := awareness.get(transit.head.conversation)):
-            added = b"x-eqwatch-emotions: " + value + b"\r\n"
+        if awareness and transit.head.conversation and (told := awareness.get(transit.head.conversation)):
+            value, since = told
+            age = b"" if since is None else b", age=%d" % (self._context.clock() - since)
+            added = b"x-eqwatch-emotions: " + value + age + b"\r\n"
         if not self.keep_alive:
             added += b"Connection: close\r\n"
         return head[:-2] + added + b"\r\n" if added else head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ FaultLog = Callable[[str, BaseException], None]
 
 
 class Context:
-    """One for each relay process, owned by it. clock: monotonic seconds; draining: no new work on old connections."""
+    """One for each relay process, owned by it. clock: monotonic seconds; wall: Unix seconds.
+
+    draining: no new work on old connections.
+    """
 
     __slots__ = (
         "access_log",
@@ -42,6 +46,7 @@ class Context:
         "rules",
         "tap",
         "timeouts",
+        "wall",
     )
 
     def __init__(
@@ -52,6 +57,7 @@ class Context:
         counters: Counters,
         fault_log: FaultLog,
         access_log: AccessLog | None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.limits: Limits = config.limits
         self.timeouts: Timeouts = config.timeouts
@@ -60,14 +66,16 @@ class Context:
         self.rules = RequestRules(host_of(config), config.upstream.base_path.encode(), config.limits.headers)
         self.deployments = Deployments(config.deployments, config.key_salt, identify_clients=config.identify_clients)
         self.clock = clock
+        self.wall = wall
         self.counters = counters
         self.fault_log = fault_log
         self.access_log = access_log
         # In slices, by the order of arrival, so that a sweep need not look at all of them at once.
         self.clients: tuple[set[ClientConnection], ...] = tuple(set() for _ in range(SWEEP_SLICES))
         self.draining = False
-        # Filled by AwarenessUpdate: conversation -> header value; None while the response header is switched off.
-        self.awareness: dict[bytes, bytes] | None = {} if config.awareness_header else None
+        # Filled by AwarenessUpdate: conversation -> header value, and when its age began by `clock`, or None.
+        # The table is None while the response header is switched off.
+        self.awareness: dict[bytes, tuple[bytes, float | None]] | None = {} if config.awareness_header else None
         self.pool: Pool
         self.tap: Tap | None = None
 

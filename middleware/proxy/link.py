@@ -98,7 +98,9 @@ class Link:
         value = update.header.encode("ascii", "ignore")
         table.pop(conversation, None)
         if value and _PRINTABLE.issuperset(value):
-            table[conversation] = value
+            # Against the monotonic clock from here on: a clock that is set can't make an estimate younger.
+            age = max(0.0, self.context.wall() - update.at)
+            table[conversation] = value, self.context.clock() - age if update.at else None
             while len(table) > _MAX_AWARENESS:
                 del table[next(iter(table))]
 

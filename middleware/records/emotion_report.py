@@ -6,6 +6,7 @@ from scorer.agreement import Loss, Meaning
 from scorer.anticipation import Skill
 from scorer.censoring import Band
 from scorer.relief import Relief
+from scorer.repeatability import Repeatability
 
 __all__ = ["Agreement", "Censoring", "Drift", "EmotionReport", "NextIntensity"]
 
@@ -82,6 +83,7 @@ class EmotionReport:
     relief: dict[str, Relief] = field(default_factory=dict)
     agreement: dict[str, Agreement] = field(default_factory=dict)
     retest_loss: Loss | None = None
+    repeatability: dict[str, Repeatability] = field(default_factory=dict)
     retest_ratio: dict[str, float] = field(default_factory=dict)
     drift: tuple[Drift, ...] = ()
     cause: str = ""

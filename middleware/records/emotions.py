@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["DEFAULT_EMOTIONS", "UNPLEASANT", "distress_of"]
+__all__ = ["DEFAULT_EMOTIONS", "RESERVED", "UNPLEASANT", "distress_of"]
 
 DEFAULT_EMOTIONS = MappingProxyType(
     {
@@ -12,6 +12,9 @@ DEFAULT_EMOTIONS = MappingProxyType(
         "marketing": ("Interest", "Trust", "Annoyance", "Disappointment"),
     }
 )
+
+RESERVED = frozenset({"age", "judge", "steered", "turn"})
+"""Keys of the header x-eqwatch-emotions that are no emotions, in lower case."""
 
 UNPLEASANT = frozenset(
     {

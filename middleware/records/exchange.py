@@ -88,10 +88,14 @@ class Credit(msgspec.Struct, frozen=True, tag="credit", array_like=True):
 
 
 class AwarenessUpdate(msgspec.Struct, frozen=True, tag="awareness", array_like=True):
-    """The value of ``x-eqwatch-emotions`` for the next response of a conversation; empty removes it."""
+    """The value of ``x-eqwatch-emotions`` for the next responses of a conversation; empty removes it.
+
+    at: Unix seconds that the relay counts its age from, which it adds; 0: no age is added.
+    """
 
     conversation: str
     header: str
+    at: float = 0.0
 
 
 FromRelay: TypeAlias = Exchange | RelaySnapshot

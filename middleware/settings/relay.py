@@ -39,6 +39,7 @@ def relay_config(settings: Settings, *, key_salt: bytes) -> RelayConfig:
         deployments=_deployments(settings),
         key_salt=key_salt,
         identify_clients=bool(settings.probe.opt_out_key_ids),
+        awareness_header=relay.emotions_header and not settings.monitor.url,
         access_log=relay.access_log,
         workers=relay.workers,
     )

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from middleware.records.emotions import DEFAULT_EMOTIONS
+from middleware.records.emotions import DEFAULT_EMOTIONS, RESERVED
 from middleware.records.threshold import Threshold, parse_threshold
 from middleware.settings.types import Duration, Section, parse_duration
 from middleware.settings.webhooks import WebhookSettings, checked_public_url
@@ -113,6 +113,9 @@ class RelaySettings(Section):
     upstream_keep_alive_seconds: float = Field(30, ge=0, description="How long an idle upstream connection is kept.")
     drain_seconds: float = Field(30, ge=0, description="After SIGTERM, how long open streams may still run.")
     tap_body_bytes: int = Field(1_048_576, ge=1024, description="Most bytes kept of each body for a probe.")
+    emotions_header: bool = Field(
+        False, description="Add x-eqwatch-emotions to responses of requests that carry x-eqwatch-conversation."
+    )
     access_log: bool = Field(False, description="One structured line per request; never bodies, keys or queries.")
 
 
@@ -381,6 +384,8 @@ class DeploymentSettings(Section):
     def _emotions_fit(self) -> DeploymentSettings:
         if len({e.casefold() for e in self.emotions}) != len(self.emotions):
             raise ValueError(f"emotions {list(self.emotions)} hold a duplicate: name each emotion once")
+        if reserved := RESERVED & {e.casefold() for e in self.emotions}:
+            raise ValueError(f"emotions hold {min(reserved)!r}, a key of x-eqwatch-emotions: use another word")
         if self.sampled and len(self.emotions) < 2:
             raise ValueError("a sampled deployment needs a kind or at least two emotions: set kind or emotions")
         return self

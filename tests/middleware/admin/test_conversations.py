@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from middleware.records.conversation import ProbeResult
+from middleware.records.emotion_report import EmotionReport
+from scorer.repeatability import Repeatability
 
 NOW = 1_794_500_000.0
 EMOTIONS = "/api/v1/conversations/{}/emotions"
@@ -41,10 +43,14 @@ def test_each_emotion_has_its_newest_intensity_and_age(admin):
     with admin.client() as client:
         body = client.get(EMOTIONS.format("conv-1")).json()
     assert (body["conversation"], body["deployment"], body["turn"]) == ("conv-1", "tutor", 3)
-    common = {"judge": "judge-a", "outcome": "scored", "flags": [], "steered": False}
+    assert body["id"] == "hashed-conv-1"
+    common = {"judge": "judge-a", "judge_version": "", "outcome": "scored", "flags": [], "steered": False}
+    common |= {"confidence": None, "retests": 0}
+    falling = {"trend": -2.5, "direction": "falling", "readings": 2}
+    single = {"trend": None, "direction": None, "readings": 1}
     assert body["emotions"] == {
-        "Confusion": {"intensity": 5.5, "turn": 2, "age_seconds": 110.0, "age_turns": 1, **common},
-        "Boredom": {"intensity": 1.0, "turn": 1, "age_seconds": 210.0, "age_turns": 2, **common},
+        "Confusion": {"intensity": 5.5, "turn": 2, "age_seconds": 110.0, "age_turns": 1, **falling, **common},
+        "Boredom": {"intensity": 1.0, "turn": 1, "age_seconds": 210.0, "age_turns": 2, **single, **common},
     }
     assert body["anticipated"]["Confusion"]["intensity"] == 3.0
     assert body["last_probe"] == {
@@ -119,3 +125,14 @@ def test_an_estimate_of_text_that_tried_to_steer_the_judge_says_so(admin):
     told = {name: (reading["flags"], reading["steered"]) for name, reading in body["emotions"].items()}
     assert told == {"Confusion": (["orders", "scores"], True), "Boredom": (["cut"], False)}
     assert body["last_probe"]["flags"] == ["orders", "scores"]
+
+
+def test_confidence_is_how_surely_the_judge_repeats_itself(serve):
+    """From the deployment's retests: the lower end of the interval, with their number beside it."""
+    report = EmotionReport("tutor", NOW, ("Joy",), repeatability={"Joy": Repeatability(40, 0.9, 0.77, 0.4)})
+    admin = serve(emotions={"tutor": report}.get)
+    admin.store.save_probe(probe(3, Joy=4.0, Calm=2.0))
+    with admin.client() as client:
+        emotions = client.get(EMOTIONS.format("conv-1")).json()["emotions"]
+    assert (emotions["Joy"]["confidence"], emotions["Joy"]["retests"]) == (0.77, 40)
+    assert (emotions["Calm"]["confidence"], emotions["Calm"]["retests"]) == (None, 0)

@@ -281,6 +281,13 @@ def test_awareness_is_added_only_where_asked_for(kit):
             assert await ask(rig, post(), OK) == OK
             rig.relay.link.receive(encode_frame(AwarenessUpdate("c-1", ""))[4:])
             assert await ask(rig, post(b"x-eqwatch-conversation: c-1"), OK) == OK
+            ended = time.time() - 90
+            rig.relay.link.receive(encode_frame(AwarenessUpdate("c-1", "joy=7.0, turn=2", ended))[4:])
+            aged = OK.replace(b"\r\n\r\n", b"\r\nx-eqwatch-emotions: joy=7.0, turn=2, age=90\r\n\r\n")
+            answer = await ask(rig, post(b"x-eqwatch-conversation: c-1"), aged)
+            age = int(answer.partition(b"age=")[2].partition(b"\r\n")[0])
+            assert 90 <= age < 150
+            assert answer == aged.replace(b"age=90", b"age=%d" % age)
 
     kit.run(main())
 

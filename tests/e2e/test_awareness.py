@@ -1,6 +1,7 @@
-"""Through the real sidecar: a bored student crosses a threshold, and the application is told by a signed webhook."""
+"""Through the real sidecar: an application is told of a bored student, by webhook, header, stream and pull."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
+import openai
 import pytest
 from standardwebhooks.webhooks import Webhook
 
@@ -15,6 +17,8 @@ pytestmark = pytest.mark.timeout(240)
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3A="
 CONFIG = """
+[relay]
+emotions_header = true
 [probe]
 answer_format = "json_schema"
 [[deployments]]
@@ -172,6 +176,48 @@ def test_a_threshold_reaches_the_application_and_survives_a_kill(
         assert sidecar.sum_of("eqwatch_webhook_deliveries_total") > 0
         text = sidecar.log.read_text()
         assert not [secret for secret in (SECRET[6:20], app_url, chat_url, "This is step") if secret in text]
+
+
+def test_the_next_response_carries_the_last_turns_estimate(
+    start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """Read with the official SDK: on responses of a request that names its conversation, on no other, and never on the
+    first; streamed or not, the body is the upstream's."""
+    deployment = CONFIG.partition("[[webhooks]]")[0]
+    with server(model) as upstream:
+        sidecar = start_sidecar(upstream, deployment, EQWATCH_UPSTREAM_API_KEY="operator")
+        client = openai.OpenAI(base_url=f"{sidecar.data}/v1", api_key="client", max_retries=0, timeout=60)
+        named = {"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": "sdk-1"}
+
+        def ask(step: int, headers: dict[str, str]) -> Any:
+            message = {"role": "user", "content": f"This is step {step}."}
+            return client.chat.completions.with_raw_response.create(
+                model="small", messages=[message], extra_headers=headers
+            )
+
+        first = ask(1, named)
+        assert "x-eqwatch-emotions" not in first.headers
+
+        def told() -> Any:
+            found = sidecar.json("/api/v1/conversations/sdk-1/emotions")
+            return found and found["emotions"]
+
+        eventually(told, seconds=60, what="the first estimate")
+        second = eventually(
+            lambda: (answer := ask(1, named)) and "x-eqwatch-emotions" in answer.headers and answer,
+            seconds=60,
+            what="a response that carries the header",
+        )
+        value = second.headers["x-eqwatch-emotions"]
+        assert re.fullmatch(
+            r'boredom=8\.0(;trend=0\.0)?, curiosity=2\.0(;trend=0\.0)?, turn=\d+, judge="small", age=\d+', value
+        )
+        assert second.parse().choices[0].message.content == "Let us go on."
+        assert second.http_response.content == first.http_response.content
+        other = ask(1, {**named, "x-eqwatch-conversation": "sdk-2"})
+        assert "x-eqwatch-emotions" not in other.headers
+        unnamed = ask(1, {"x-eqwatch-deployment": "tutor"})
+        assert "x-eqwatch-emotions" not in unnamed.headers
 
 
 def test_a_webhook_into_the_own_network_is_refused_by_default(

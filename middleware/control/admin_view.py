@@ -86,7 +86,7 @@ def admin_state(
         ),
         feed=feed,
         clock=clock,
-        readiness=lambda: _readiness(link, spool),
+        readiness=lambda: _readiness(link, store, spool),
         workers=workers,
         failures=failures,
         queues=lambda: _depths(metrics),
@@ -116,9 +116,9 @@ def admin_state(
     )
 
 
-def _readiness(link: RelayLink | None, spool: Spool) -> dict[str, bool | str]:
+def _readiness(link: RelayLink | None, store: Store, spool: Spool) -> dict[str, bool | str]:
     relay: dict[str, bool | str] = {} if link is None else {"relay": link.connected or "not connected"}
-    return relay | {"store": spool.failing or True}
+    return relay | {"store": spool.failing or store.failing or True}
 
 
 async def _refreshed(link: RelayLink | None) -> None:

@@ -24,6 +24,7 @@ from middleware.records.event import Event
 from middleware.store import baselines, journal, ledger, probes, runs, slots, sqlite_file
 from middleware.store.engine import WRITE, WriterLock, limited, make_engine, sqlite_path
 from middleware.store.failures import mapped
+from middleware.store.health import Health
 from middleware.store.ledger import Amount, Refusal, Take
 from middleware.store.outbox import Outbox
 from middleware.store.slots import Fence
@@ -58,6 +59,12 @@ class Store(Outbox):
         self._writer = WriterLock(self._path.with_name(self._path.name + ".lock")) if self._path else None
         self._clock = clock
         self._open = False
+        self._health = Health()
+
+    @property
+    def failing(self) -> str:
+        """Why the newest transaction failed, or empty; known without asking."""
+        return self._health.failing
 
     # -- life cycle
 
@@ -117,13 +124,20 @@ class Store(Outbox):
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         self._require_open()
-        with mapped(), self._engine.connect() as connection, limited(connection), connection.begin():
+        connecting = self._engine.connect
+        with (
+            self._health.noted("reading"),
+            mapped(),
+            connecting() as connection,
+            limited(connection),
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         self._require_open()
-        with mapped(), self._exclusive():  # noqa: SIM117  the connection is opened under the lock
+        with self._health.noted("writing"), mapped(), self._exclusive():  # noqa: SIM117  connected under the lock
             with self._engine.connect().execution_options(**{WRITE: True}) as connection:
                 with limited(connection), connection.begin():
                     yield connection

@@ -10,7 +10,7 @@ from middleware.errors import StoreUnavailable
 from middleware.records.benchmark import ItemResult, Protocol, Run
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
-from middleware.store import Store
+from middleware.store import Store, journal
 
 PROTOCOL = Protocol(
     item_set="tutoring",
@@ -211,3 +211,20 @@ def test_a_closed_store_says_so(store: Store) -> None:
     assert caught.value.reason == "closed"
     store.open()
     assert store.run("run-1") == RUN
+
+
+def test_a_store_knows_whether_its_last_transactions_worked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is told by its reason until one of its kind works again; reading does not excuse writing."""
+    assert store.failing == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "save_state", _full)
+        with pytest.raises(StoreUnavailable):
+            store.save_state("x", {})
+    assert store.load_state("x") is None
+    assert store.failing == "disk_full"
+    store.save_state("x", {})
+    assert store.failing == ""
+
+
+def _full(*_: object) -> None:
+    raise StoreUnavailable("the disk is full", reason="disk_full")

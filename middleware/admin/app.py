@@ -12,6 +12,7 @@ from middleware.admin import (
     errors,
     health,
     ingest,
+    item_page,
     operate,
     page,
     stream,
@@ -38,7 +39,8 @@ def create_app(state: AdminState) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     errors.install(app)
-    for module in (health, api, conversations, emotions, stream, operate, calls, ingest, traces, webhooks, page):
+    apis = (api, conversations, emotions, stream, operate, calls, ingest, traces, webhooks)
+    for module in (health, *apis, page, item_page):
         app.include_router(module.router(state))
     app.add_middleware(Gate, access=state.access)
     return app

@@ -25,6 +25,7 @@ from middleware.admin.drawing import (
 )
 from middleware.admin.feelings import BANDS, DeploymentEmotions, EmotionShares
 from middleware.admin.history import ScoreHistory
+from middleware.admin.item_view import Asked
 
 __all__ = [
     "DAYS_HEIGHT",
@@ -34,6 +35,7 @@ __all__ = [
     "days_chart",
     "emotions_chart",
     "emotions_height",
+    "item_chart",
     "score_chart",
 ]
 
@@ -145,6 +147,39 @@ def _scores(history: ScoreHistory, palette: Palette, size: Size) -> list[_Series
     if level:
         found.append(_Series("Level", level, palette.line, {"show_dots": False, "stroke_style": {"width": 2.25}}))
     return found
+
+
+def item_chart(asked: Asked, item_id: str, theme: Theme) -> Drawing:
+    """Points of every answer to one item, the baseline's mean, and changes of version."""
+    palette = PALETTES[theme]
+    dots = [(one.at, one.points) for one in reversed(asked.history) if one.points is not None]
+    values = [points for _, points in dots] + ([asked.baseline_points] if asked.baseline_points is not None else [])
+    low, high = math.floor(min(values) / 20) * 20.0, max(100.0, math.ceil(max(values) / 20) * 20.0)
+    room = max((dots[-1][0] - dots[0][0]) * 0.03, 1.0)
+    width = (dots[0][0] - room, dots[-1][0] + room)
+    series: list[_Series] = []
+    if asked.baseline_points is not None:
+        flat = [(x, asked.baseline_points) for x in width]
+        options = {"show_dots": False, "stroke_style": {"width": 1.5, "dasharray": "6,4"}}
+        series.append(_Series("Baseline", flat, palette.baseline, options))
+    for place, at in enumerate(at for at in asked.changes if width[0] <= at <= width[1]):
+        options = {"show_dots": False, "stroke_style": {"width": 1.5, "dasharray": "2,3"}}
+        series.append(_Series(None if place else "Upgrade", [(at, low), (at, high)], palette.upgrade, options))
+    series.append(_Series("One answer", dots, palette.line, {"stroke": False, "dots_size": 2.6}))
+    chart = pygal.XY(
+        **common(palette, "narrow", colors=tuple(one.color for one in series))
+        | {"width": 400, "height": 200, "legend_at_bottom_columns": 3},
+        range=(low, high),
+        xrange=width,
+        x_value_formatter=tick_format(dots[-1][0] - dots[0][0]),
+        value_formatter=number,
+        show_x_guides=False,
+    )
+    chart.x_labels = time_ticks(dots[0][0], dots[-1][0], 4)
+    chart.y_labels = level_ticks(low, high)
+    for one in series:
+        chart.add(one.name, one.values, **one.options)
+    return finished(chart, f"Points of every answer of {asked.deployment} to {item_id}", palette)
 
 
 def emotions_chart(found: DeploymentEmotions, theme: Theme) -> Drawing:

@@ -25,7 +25,7 @@ from middleware.admin.state import AdminState
 from middleware.admin.view import PageModel, StatusReader
 from middleware.admin.words import FILTERS
 
-__all__ = ["HERE", "Pages", "html", "picture"]
+__all__ = ["HERE", "Pages", "environment", "html", "picture"]
 
 HERE = Path(__file__).parent
 _FRESH_SECONDS = 5.0
@@ -54,7 +54,7 @@ class Pages:
         self._reader = StatusReader(state)
         self._loading = asyncio.Lock()
         self._loaded: _Loaded | None = None
-        self.templates = _environment()
+        self.templates = environment()
 
     async def model(self) -> PageModel:
         """The model, read anew where the last one is older than a few seconds."""
@@ -101,7 +101,8 @@ def _bands() -> list[str]:
     return [f"{name} {lower:g}\N{EN DASH}{top:g}" for (name, lower), top in zip(BANDS, upper, strict=True)]
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with everything escaped."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,

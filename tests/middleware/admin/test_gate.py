@@ -9,8 +9,16 @@ from fastapi.routing import iter_route_contexts
 from middleware.admin import Access, create_app
 
 READ, OPERATE = "read-token-0123456789", "operate-token-0123456789"
-FILLERS = {"deployment": "tutor", "run_id": "run-1", "conversation": "conv-1", "alarm": "7", "name": "status.css"}
-FILLERS["message"] = "msg_1"
+FILLERS = {
+    "deployment": "tutor",
+    "run_id": "run-1",
+    "conversation": "conv-1",
+    "alarm": "7",
+    "name": "status.css",
+    "item_set": "tutoring",
+    "item_id": "i-1",
+}
+FILLERS |= {"message": "msg_1", "item_set": "tutoring", "item_id": "i-1"}
 READING_POSTS = {"/api/v1/conversations/lookup"}
 INGEST = "ingest-token-0123456789"
 INGESTING_POSTS = {"/api/v1/exchanges", "/api/v1/observations", "/v1/traces"}
@@ -20,7 +28,7 @@ def routes(state) -> list[tuple[str, str]]:
     """Every method and path of the app, parameters filled in."""
     app = create_app(state)
     return [
-        (method, re.sub(r"{(\w+)}", lambda match: FILLERS[match[1]], context.path))
+        (method, re.sub(r"{(\w+)(?::path)?}", lambda match: FILLERS[match[1]], context.path))
         for context in iter_route_contexts(app.routes)
         for method in sorted(context.methods)
     ]

@@ -18,6 +18,7 @@ MOST_TOKENS = 128
 """As many as the encoder was trained on, which takes less than 100 ms; of longer messages beginning and end count."""
 
 _NAMES = ("I feel {}.", "{}", "This is pure {}.")
+_NO_FEELING = ("I feel nothing in particular.", "Please send the list.", "It is Tuesday.", "What time is it?")
 _KEPT = 64
 _FEW_WORDS = 3
 
@@ -35,8 +36,15 @@ class Reader:
 
     def name(self, emotion: str) -> Floats:
         """(hidden,): the unit vector of an emotion's name, out of some sentences that say it."""
-        pooled = self.read([sentence.format(emotion.lower()) for sentence in _NAMES])
-        return unit(unit(pooled[:, -1]).mean(axis=0))
+        return unit(self._mean([sentence.format(emotion.lower()) for sentence in _NAMES]))
+
+    def zero(self) -> Floats:
+        """(hidden,): the mean embedding of words without feeling."""
+        return self._mean(_NO_FEELING)
+
+    def _mean(self, sentences: Sequence[str]) -> Floats:
+        mean: Floats = unit(self.read(sentences)[:, -1]).mean(axis=0)
+        return mean
 
 
 class LocalAnchor:
@@ -83,4 +91,4 @@ class LocalAnchor:
                 self._names[key] = name
                 while len(self._names) > _KEPT:
                     self._names.popitem(last=False)
-        return np.float32(self._heads.mixed(pooled, name)[0])
+        return np.float32(self._heads.guessed(pooled, name)[0])

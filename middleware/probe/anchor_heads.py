@@ -5,23 +5,24 @@ An example stands on a line ``intensities|message``; a line ``# Name Name …`` 
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load, save
 
 from middleware.probe.anchor import Reader
-from scorer.emotion_heads import Heads, Reals, fit
+from scorer.emotion_heads import Heads, Reals, Teaching, fit
 from scorer.minilm import Floats
 
-__all__ = ["EXAMPLES", "HEADS_FILE", "heads_bytes", "read_examples", "read_heads", "teach"]
+__all__ = ["EXAMPLES", "HEADS_FILE", "heads_bytes", "read_all", "read_examples", "read_heads", "taught_by"]
 
 EXAMPLES = Path(__file__).parent / "anchor_examples"
 HEADS_FILE = Path(__file__).parent / "anchor_heads.safetensors"
 
-_LAYERS = (0, 3, 6)
-_PENALTY = 0.5
 _BATCH = 16
+_ARRAYS = tuple(field.name for field in fields(Heads) if field.name not in ("emotions", "layers"))
 
 
 def read_examples(folder: Path = EXAMPLES) -> tuple[tuple[str, ...], list[str], Reals]:
@@ -49,14 +50,26 @@ def read_examples(folder: Path = EXAMPLES) -> tuple[tuple[str, ...], list[str], 
     return tuple(names), [text for text, _ in found], labels
 
 
-def teach(reader: Reader) -> Heads:
-    """Heads from the examples. Deterministic but for the rounding of the machine's matrix routines."""
+def taught_by(reader: Reader) -> tuple[Heads, Floats]:
+    """Heads from the examples, and what was read of those. The same everywhere but for the rounding of matrices."""
     emotions, texts, labels = read_examples()
+    pooled = read_all(reader, texts)
+    names = np.stack([reader.name(emotion) for emotion in emotions])
+    return fit(emotions, pooled, _everywhere_zero(labels), names, reader.zero(), Teaching()), pooled
+
+
+def read_all(reader: Reader, texts: Sequence[str]) -> Floats:
+    """As Reader.read, in batches."""
     order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # little padding in a batch
     read: list[Floats] = [reader.read([texts[i] for i in order[a : a + _BATCH]]) for a in range(0, len(order), _BATCH)]
-    pooled = np.concatenate(read)[np.argsort(order)]
-    names = np.stack([reader.name(emotion) for emotion in emotions])
-    return fit(emotions, pooled, labels, names, layers=_LAYERS, penalty=_PENALTY)
+    pooled: Floats = np.concatenate(read)[np.argsort(order)]
+    return pooled
+
+
+def _everywhere_zero(labels: Reals) -> Reals:
+    """A message without any feeling that its file asks about, such as a plain request, is taken to have none at all."""
+    nothing = np.nanmax(labels, axis=1) == 0.0
+    return np.where(nothing[:, None], 0.0, labels)
 
 
 def heads_bytes(heads: Heads, encoder_digest: str) -> bytes:
@@ -67,7 +80,7 @@ def heads_bytes(heads: Heads, encoder_digest: str) -> bytes:
         "encoder_sha256": encoder_digest,
         "examples_sha256": examples_digest(),
     }
-    arrays = {name: getattr(heads, name) for name in ("centre", "weight", "bias", "names")}
+    arrays = {name: np.ascontiguousarray(getattr(heads, name)) for name in _ARRAYS}
     return save(arrays, metadata=about)
 
 

@@ -1,7 +1,7 @@
 """Command of the anchor bench: `python -m bench.anchor [--sealed]`.
 
-Without --sealed, the open half, which the anchor was tuned on. With it, the sealed half; each version of the anchor that
-is measured there is written down in evaluations.jsonl, so that it can be seen how often somebody looked.
+Without --sealed, the open half, which the anchor was tuned on. With it, the sealed half; each version of the anchor
+that is measured there is written down in evaluations.jsonl, to be seen by everybody.
 """
 
 import argparse

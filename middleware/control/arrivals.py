@@ -17,7 +17,7 @@ from middleware.records.conversation import Skipped
 from middleware.records.observation import FORMAT, Observation, Observations
 from middleware.records.report import Arrived, Report
 from middleware.traffic.genai_spans import reports_of
-from middleware.traffic.hashing import salt_fingerprint, salted
+from middleware.traffic.hashing import exchange_key, salt_fingerprint
 from middleware.traffic.otlp import OtlpError, trace_request
 from middleware.traffic.reported import observation_of
 from middleware.traffic.selecting import Picking
@@ -123,7 +123,7 @@ class Arrivals:
             return heard
         if isinstance(heard, Skipped):
             return heard.reason
-        key = salted(self._salt, b"eq-exchange", heard.id.encode("utf-8", "surrogatepass")) if heard.id else b""
+        key = exchange_key(self._salt, heard.id)
         if key in self._seen:
             return _DUPLICATE
         try:
@@ -131,8 +131,12 @@ class Arrivals:
         except asyncio.QueueFull:
             self._metrics.dropped_total.labels(queue="arrivals", reason="full").inc()
             return _FULL
+        self.known(key)
+        return _ACCEPTED
+
+    def known(self, key: bytes) -> None:
+        """An exchange with this hash of its id (empty: it has none) is not taken again."""
         if key:
             self._seen[key] = None
             while len(self._seen) > self._remembered:
                 self._seen.popitem(last=False)
-        return _ACCEPTED

@@ -30,6 +30,7 @@ from middleware.control.lifetime import until_stopped
 from middleware.control.link import RelayLink
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.control.probing import Probing
+from middleware.control.remembering import Remembering
 from middleware.control.supervision import Supervisor, Worker
 from middleware.control.switch import CallSwitch
 from middleware.control.telling import Estimates, make_sender
@@ -97,11 +98,19 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             make_judges, settings, stack, shared.budget, verify=True if settings.judge.url else _trust(settings)
         )
         observations: asyncio.Queue[Observation] = asyncio.Queue(max(_ARRIVALS, settings.probe.queue))
-        probing = await _probing(shared, stack, queue, observations, judges)
+        remembering = Remembering(
+            shared.store,
+            retention=settings.probe.conversations_kept_for.total_seconds(),
+            metrics=shared.metrics,
+            clock=shared.clock,
+        )
+        probing = await _probing(shared, stack, queue, observations, judges, remembering)
         arrivals = _arrivals(shared, probing, observations)
+        await _known_again(remembering, probing, arrivals)
         emotions = _emotions(shared, judges, benchmarking)
         probing.on_saved.append(emotions.take)
         workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
+        workers.append(Worker("places", remembering.run))
         workers.append(Worker("budget", shared.budget.run))
         workers.append(Worker("events", Elsewhere(shared.store, shared.feed).run))
         workers.append(Worker("emotions", emotions.run))
@@ -149,7 +158,7 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         workers.append(Worker("admin", admin.run))
         supervised.append(Supervisor(workers, count_restart=restarted, rng=random.Random()))  # noqa: S311 - jitter
         return await until_stopped(
-            link.serve if link is not None else None, supervised[0].run, lambda: _drained(shared.spool)
+            link.serve if link is not None else None, supervised[0].run, lambda: _drained(shared.spool, remembering)
         )
 
 
@@ -167,7 +176,16 @@ def _arrivals(shared: Shared, probing: Probing, queue: asyncio.Queue[Observation
     return Arrivals(picking, queue, metrics=shared.metrics, clock=shared.clock)
 
 
-async def _drained(spool: Spool) -> None:
+async def _known_again(remembering: Remembering, probing: Probing, arrivals: Arrivals) -> None:
+    """Conversations and exchanges that an earlier process knew."""
+    places = await asyncio.to_thread(remembering.restored)
+    probing.restore(places)
+    for place in places:
+        arrivals.known(place.exchange)
+
+
+async def _drained(spool: Spool, remembering: Remembering) -> None:
+    await remembering.flush()
     if not await spool.drained(_DRAIN_SECONDS):
         _log.error("results_not_saved", waiting=spool.depth, store=spool.failing)
 
@@ -257,6 +275,7 @@ async def _probing(
     queue: asyncio.Queue[Exchange],
     observations: asyncio.Queue[Observation],
     judges: Judges,
+    remembering: Remembering,
 ) -> Probing:
     probe = shared.settings.probe
     return Probing(
@@ -273,6 +292,7 @@ async def _probing(
         salt=await asyncio.to_thread(conversation_salt, shared.settings),
         clock=shared.clock,
         judges=judges,
+        remember=remembering.take,
         write=Estimates(shared.settings, store=shared.store, publish=shared.publish, clock=shared.clock).write,
     )
 

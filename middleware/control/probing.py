@@ -1,7 +1,7 @@
 """Probing as a worker: the pipeline, the model under test and the judges of the answer key, made from the settings."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from middleware.probe.worker import ProbeConfig, ProbeRule, ProbeWorker
 from middleware.records.conversation import ProbeResult, Turn
 from middleware.records.exchange import Exchange
 from middleware.records.observation import Observation
+from middleware.records.place import Place
 from middleware.settings import Settings
 from middleware.store import Store
 from middleware.store.spool import Spool
@@ -33,7 +34,7 @@ __all__ = ["Probing"]
 class Probing:
     """Owns the tracker of conversations. on_saved: called with each result that is saved; must not block.
 
-    write: how the spool's thread saves a result; by default the store's own way.
+    write: how the spool's thread saves a result; by default the store's own way. remember: keeps a place for `restore`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Probing:
         clock: Callable[[], float],
         judges: Judges = Judges(),  # noqa: B008 - frozen
         write: Callable[[ProbeResult], object] | None = None,
+        remember: Callable[[Place], object] = lambda _: None,
     ) -> None:
         self.salt = salt
         self._tracker = ConversationTracker(salt)
@@ -98,7 +100,7 @@ class Probing:
         asked = probe.enabled and settings.upstream.api_key is not None
         self.selection = selection_of(settings, salt, probed=asked)
         caps = Caps(turns=probe.turns_per_conversation, conversations=probe.conversations_per_hour)
-        intake = Intake(self.selection, self._tracker, caps=caps)
+        intake = Intake(self.selection, self._tracker, caps=caps, remember=remember)
         self._pipeline = Pipeline(
             queue,
             intake=intake.take,
@@ -110,6 +112,10 @@ class Probing:
             waiting=probe.queue,
             also=self._rate,
         )
+
+    def restore(self, places: Iterable[Place]) -> None:
+        """Know the conversations of an earlier process again."""
+        self._tracker.restore(places)
 
     async def run(self) -> None:
         """Probe until cancelled."""

@@ -240,6 +240,10 @@ class ProbeSettings(Section):
     conversations_per_hour: int | None = Field(
         None, ge=1, description="Conversations of a deployment that may begin to be probed in an hour; default: no cap."
     )
+    conversations_kept_for: Duration = Field(
+        timedelta(hours=24),
+        description="How long a sampled conversation is recognised over a restart, by salted hashes.",
+    )
     opt_out_paths: tuple[str, ...] = Field((), description="Path prefixes whose requests are never probed.")
     opt_out_key_ids: tuple[str, ...] = Field(
         (), description="Clients that are never probed, by the keyed hash of their credential."

@@ -27,6 +27,7 @@ from middleware.store.failures import mapped
 from middleware.store.health import Health
 from middleware.store.ledger import Amount, Refusal, Take
 from middleware.store.outbox import Outbox
+from middleware.store.places import Places
 from middleware.store.slots import Fence
 
 __all__ = ["OpenReport", "Progress", "Store"]
@@ -50,7 +51,7 @@ class OpenReport:
     set_aside: Path | None = None
 
 
-class Store(Outbox):
+class Store(Outbox, Places):
     """Runs, results, probes, slots, events, states and baselines in SQLite (a file) or PostgreSQL."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:

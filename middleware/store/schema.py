@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -27,6 +28,7 @@ __all__ = [
     "informed_calls",
     "item_results",
     "metadata",
+    "places",
     "probes",
     "runs",
     "slots",
@@ -187,6 +189,23 @@ budget_windows = Table(
 )
 
 # Messages to webhooks. What they tell is the event; text of a conversation is in neither.
+# Conversations that are going on: hashes under which an exchange is found by the next one. Kept for a while only.
+places = Table(
+    "places",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("conversation", Text, nullable=False),
+    Column("deployment", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("system", LargeBinary, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("keys", LargeBinary, nullable=False),
+    Column("exchange", LargeBinary, nullable=False),
+    Column("at", Double, nullable=False),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -12,8 +12,9 @@ from typing import Any
 
 from middleware.records.conversation import Turn
 from middleware.records.observation import Observation
+from middleware.records.place import Place
 from middleware.traffic.dialogue import Dialogue
-from middleware.traffic.hashing import id_of, salted
+from middleware.traffic.hashing import exchange_key, id_of, salted
 from middleware.traffic.openai_chat import read_request
 
 __all__ = ["ConversationTracker"]
@@ -70,6 +71,10 @@ class ConversationTracker:
 
     def observe(self, heard: Observation) -> Turn:
         """The turn that this exchange is; from now on its successor can find it."""
+        return self.placed(heard)[0]
+
+    def placed(self, heard: Observation) -> tuple[Turn, Place]:
+        """The turn, and what has to be kept of it for `restore`."""
         trace = heard.trace
         here = _Place(heard.conversation, heard.deployment, heard.key_id, trace.system, 0)
         with self._lock:
@@ -86,11 +91,24 @@ class ConversationTracker:
             elif not here.conversation:
                 here.conversation = self._mint(heard)
             here.continued = after is not None
-            for key in (*trace.after, self._name_key(here.conversation)):
+            keys = (*trace.after, self._name_key(here.conversation))
+            for key in keys:
                 self._keep(key, here)
             if before is None:
                 self._await(trace.awaits, here)
-        return Turn(heard.deployment, here.conversation, here.index, heard.transcript, heard.at)
+            turn = Turn(heard.deployment, here.conversation, here.index, heard.transcript, heard.at)
+        exchange = exchange_key(self._salt, heard.id)
+        return turn, Place(
+            turn.conversation, turn.deployment, heard.key_id, trace.system, turn.index, keys, exchange, heard.at
+        )
+
+    def restore(self, places: Iterable[Place]) -> None:
+        """Know these places again, oldest first."""
+        with self._lock:
+            for place in places:
+                here = _Place(place.conversation, place.deployment, place.key_id, place.system, place.turn)
+                for key in place.keys:
+                    self._keep(key, here)
 
     def lookup(self, messages: Iterable[Mapping[str, Any]]) -> str | None:
         """The id of the newest conversation with these chat messages, with or without the last reply; or None."""

@@ -5,7 +5,7 @@ Keyed BLAKE2b (RFC 7693): without the salt nobody can tell whether a guessed tex
 
 import hashlib
 
-__all__ = ["OWN_ID", "conversation_id", "conversation_keys", "id_of", "salt_fingerprint", "salted"]
+__all__ = ["OWN_ID", "conversation_id", "conversation_keys", "exchange_key", "id_of", "salt_fingerprint", "salted"]
 
 OWN_ID = "eq_"
 _DIGEST_BYTES = 16
@@ -31,6 +31,11 @@ def id_of(digest: bytes) -> str:
 def salt_fingerprint(salt: bytes) -> str:
     """Equal where two processes are configured with the same salt; says nothing of the salt itself."""
     return salted(salt, b"eq-salt").hex()
+
+
+def exchange_key(salt: bytes, exchange_id: str) -> bytes:
+    """The hash under which an exchange that was handed in is known; empty where it has no id."""
+    return salted(salt, b"eq-exchange", exchange_id.encode("utf-8", "surrogatepass")) if exchange_id else b""
 
 
 def conversation_id(salt: bytes, header_value: str) -> str:

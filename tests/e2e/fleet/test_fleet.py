@@ -58,7 +58,7 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
     fleet: Any, upstream: str, eventually: Callable[..., Any]
 ) -> None:
     """Turn 2 is known as turn 2, and nothing that was said is in a log, a scrape or the store; a dead monitor costs
-    counted drops and nothing else, and is found again."""
+    counted drops and nothing else, is found again, and knows the conversation still."""
     key = {"EQWATCH_UPSTREAM_API_KEY": "operator-key-of-the-test"}
     config = f'[upstream]\nurl = "{upstream}"\n' + DEPLOYMENTS
     with fleet.monitor(config, **key) as monitor:
@@ -71,7 +71,7 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
         ]
         reply = ask(one.data, messages)
         messages = said(messages, reply, f"I still don't get the {SECRET} fraction.")
-        assert ask(two.data, messages)
+        second = ask(two.data, messages)
 
         def told() -> Any:
             found = monitor.post("/api/v1/conversations/lookup", {"messages": messages})
@@ -100,6 +100,12 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
         assert monitor.sample('eqwatch_arrived_exchanges_total{outcome="accepted",source="observer"}') == 2
         assert 'eqwatch_queue_depth{queue="exchanges"}' not in monitor.samples()
 
+        def places() -> list[int]:
+            with closing(sqlite3.connect(database)) as opened:
+                return [turn for (turn,) in opened.execute("SELECT turn FROM places ORDER BY id")]
+
+        eventually(lambda: places() == [1, 2], seconds=30, what="both places are kept")
+        (conversation,) = {conversation for conversation, _ in rows}
         os.kill(monitor.child.pid, signal.SIGKILL)
         eventually(lambda: not monitor.alive(), seconds=30, what="the monitor is gone")
 
@@ -111,11 +117,16 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
     assert two.json("/-/ready") is not None, "who had nothing to report knows nothing of it"
 
     with fleet.monitor(config, port, **key) as monitor:
-        messages = said(messages, "Let us go slowly.", "Thank you, that is much better than before.")
+        messages = said(messages, second, "Thank you, that is much better than before.")
         assert ask(one.data, messages)
         taken = 'eqwatch_arrived_exchanges_total{outcome="accepted",source="observer"}'
         eventually(lambda: monitor.sample(taken) == 1, seconds=60, what="the pod goes on with the new monitor")
         assert one.json("/-/ready") is not None
+        eventually(
+            lambda: (told := monitor.json(f"/api/v1/conversations/{conversation}/emotions")) and told["turn"] == 3,
+            seconds=60,
+            what="the third turn is known as such by a monitor that did not see the first two",
+        )
         scrapes = [pod.get("/metrics").text for pod in (one, two, monitor)]
         one.child.stop()
         two.child.stop()

@@ -42,5 +42,6 @@ def create_app(state: AdminState) -> FastAPI:
     apis = (api, conversations, emotions, stream, operate, calls, ingest, traces, webhooks)
     for module in (health, *apis, page, item_page):
         app.include_router(module.router(state))
+    app.add_middleware(stream.SlowReaders, feed=state.feed)
     app.add_middleware(Gate, access=state.access)
     return app

@@ -247,13 +247,16 @@ class RunDetail(RunBody):
 
 
 class EventBody(BaseModel):
-    """Something that happened. id: a cursor for /api/v1/events?since=."""
+    """Something that happened. id: a cursor for /api/v1/events?since=, 0 of what is not stored as an event.
+
+    details: figures, by kind; of `emotions` the conversation, the turn and each emotion as the emotions route has it.
+    """
 
     id: int
     kind: str
     deployment: str
     at: float
-    details: dict[str, str | float | int | bool | None]
+    details: dict[str, Any]
 
 
 class WebhookBody(BaseModel):

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from middleware.admin.app import create_app
 from middleware.admin.feed import EventFeed
+from middleware.awareness.recent import Recent
 from middleware.control.admin_server import AdminServer
 from middleware.control.admin_view import admin_state
 from middleware.control.arrivals import Arrivals
@@ -109,6 +110,9 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         await _known_again(remembering, probing, arrivals)
         emotions = _emotions(shared, judges, benchmarking)
         probing.on_saved.append(emotions.take)
+        recent = Recent(emotions.repeatability)
+        recent.listeners.append(shared.feed.tell)
+        probing.on_saved.append(recent.take)
         workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
         workers.append(Worker("places", remembering.run))
         workers.append(Worker("budget", shared.budget.run))
@@ -118,9 +122,9 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             await benchmarking.restore()
             workers.append(Worker("benchmark", benchmarking.run))
         if link is not None and settings.relay.emotions_header:
-            header = EmotionsHeader(probing.salt, tell=link.tell, repeatability=emotions.repeatability)
+            header = EmotionsHeader(probing.salt, tell=link.tell)
             link.on_exchange.append(header.note)
-            probing.on_saved.append(header.take)
+            recent.listeners.append(header.take)
         sender = make_sender(settings, stack, store=shared.store, metrics=shared.metrics, clock=shared.clock)
         if sender is not None:
             shared.on_event.append(lambda _event: sender.wake())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from middleware.awareness.recent import Recent
 from middleware.control.headers import EmotionsHeader
 from middleware.records.conversation import ProbeResult
 from middleware.records.exchange import Exchange
@@ -42,8 +43,16 @@ def result(name: str, turn: int, **changes: Any) -> ProbeResult:
 def header(**changes: Any) -> tuple[EmotionsHeader, list[tuple[str, str, float]]]:
     """A header over a list of what was told."""
     told: list[tuple[str, str, float]] = []
-    made = EmotionsHeader(SALT, tell=lambda *said: told.append(said), repeatability=lambda _: {}, **changes)
+    made = EmotionsHeader(SALT, tell=lambda *said: told.append(said), **changes)
     return made, told
+
+
+def say(made: EmotionsHeader, *results: ProbeResult) -> None:
+    """Results, as judges give them."""
+    recent = Recent()
+    recent.listeners.append(made.take)
+    for one in results:
+        recent.take(one)
 
 
 def test_the_relay_is_told_by_the_name_that_it_knows() -> None:
@@ -51,9 +60,7 @@ def test_the_relay_is_told_by_the_name_that_it_knows() -> None:
     made, told = header()
     made.note(exchange("mine"))
     made.note(exchange(""))
-    made.take(result("mine", 1))
-    made.take(result("not named", 1))
-    made.take(result("mine", 2))
+    say(made, result("mine", 1), result("not named", 1), result("mine", 2))
     assert told == [
         ("mine", 'joy=1.0, turn=1, judge="m"', 8.0),
         ("mine", 'joy=2.0;trend=1.0, turn=2, judge="m"', 8.0),
@@ -64,12 +71,9 @@ def test_only_what_a_user_feels_now_is_told() -> None:
     """No prediction, no answer key, nothing unreadable, and no estimate of a turn before the newest."""
     made, told = header()
     made.note(exchange("mine"))
-    made.take(result("mine", 3))
-    told.clear()
-    for odd in ({"kind": "anticipation"}, {"kind": "expressed"}, {"outcome": "refused", "emotions": {}}):
-        made.take(result("mine", 4, **odd))
-    made.take(result("mine", 2))
-    assert told == []
+    odd = ({"kind": "anticipation"}, {"kind": "expressed"}, {"outcome": "refused", "emotions": {}})
+    say(made, result("mine", 3), *(result("mine", 4, **one) for one in odd), result("mine", 2))
+    assert [value for _, value, _ in told] == ['joy=3.0, turn=3, judge="m"']
 
 
 def test_the_names_are_bounded() -> None:
@@ -78,6 +82,5 @@ def test_the_names_are_bounded() -> None:
     for name in ("a", "b", "a", "c"):
         made.note(exchange(name))
     assert len(made) == 2
-    for name in ("a", "b", "c"):
-        made.take(result(name, 1))
+    say(made, *(result(name, 1) for name in ("a", "b", "c")))
     assert [name for name, _, _ in told] == ["a", "c"]

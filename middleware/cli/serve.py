@@ -67,6 +67,7 @@ def _say(settings: Settings) -> None:
             f"metrics: {scheme}://{settings.admin.listen}/metrics",
             f"reports to the monitor at {settings.monitor.url}",
             said_of_deployments(settings),
+            *(["relay.emotions_header has no effect: no monitor sends it"] if settings.relay.emotions_header else []),
         ]
     else:
         lines = [

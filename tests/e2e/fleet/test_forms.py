@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import trustme
 from openai import OpenAI
@@ -143,3 +144,39 @@ def test_a_monitor_on_postgresql_with_tls_knows_every_deployment(
             failed = f'eqwatch_forward_attempts_total{{outcome="{reason}"}}'
             eventually(lambda s=stranger, key=failed: s.sample(key) >= 1, seconds=60, what=f"the pod says {reason}")
         assert monitor.sample('eqwatch_arrived_exchanges_total{outcome="accepted",source="observer"}') == 3
+
+
+ALL_IN_ONE = """
+[[deployments]]
+name = "tutor"
+purpose = "end-to-end test of both ways in"
+emotions = ["Confusion", "Curiosity"]
+sample_rate = 1.0
+"""
+
+
+def test_turns_through_the_relay_and_handed_in_are_one_conversation(
+    start_sidecar: Callable[..., Any], start_fake_upstream: Callable[..., str], eventually: Callable[..., Any]
+) -> None:
+    """An all-in-one sidecar takes exchanges too: turn 2 never passed it, and is the second turn all the same."""
+    sidecar = start_sidecar(start_fake_upstream(), ALL_IN_ONE, EQWATCH_UPSTREAM_API_KEY="operator-key-of-the-test")
+    messages: list[Any] = [{"role": "user", "content": "I still don't get fractions, it is no use at all."}]
+    with OpenAI(
+        base_url=f"{sidecar.data}/v1",
+        api_key="client-key",
+        default_headers={"x-eqwatch-deployment": "tutor"},
+        timeout=60,
+    ) as client:
+        reply = client.chat.completions.create(model="m", messages=messages).choices[0].message.content
+    messages += [{"role": "assistant", "content": reply}, {"role": "user", "content": "Once more, slowly, please."}]
+    probed = 'eqwatch_probe_conversations_total{deployment="tutor",outcome="scored"}'
+    eventually(lambda: sidecar.metrics().get(probed) == 1, seconds=60, what="the first turn is probed")
+    with httpx2.Client(base_url=sidecar.admin, trust_env=False, timeout=30) as client:
+        body = {"messages": messages, "reply": "Of course.", "model": "m", "deployment": "tutor", "id": "second"}
+        assert client.post("/api/v1/exchanges", json=body).json() == {"accepted": 1, "duplicates": 0, "dropped": {}}
+        assert client.post("/api/v1/exchanges", json=body).json()["duplicates"] == 1
+        eventually(lambda: sidecar.metrics().get(probed) == 2, seconds=60, what="the second turn is probed")
+        found = client.post("/api/v1/conversations/lookup", json={"messages": messages}).json()["conversation"]
+        told = client.get(f"/api/v1/conversations/{found}/emotions").json()
+    assert (told["deployment"], told["turn"]) == ("tutor", 2)
+    assert {reading["turn"] for reading in told["emotions"].values()} == {2}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from fastapi import APIRouter, Request
@@ -46,12 +47,16 @@ def component_states(state: Observed) -> dict[str, dict[str, bool | str]]:
 def router(state: Observed) -> APIRouter:
     """The routes over this state."""
     routes = APIRouter(tags=["health"])
+    # A thread of its own: the loop's other threads may all be waiting for a store that hangs.
+    scraping = ThreadPoolExecutor(1, thread_name_prefix="scrape")
 
     @routes.get("/metrics", response_class=Response, summary="Prometheus metrics, from memory")
     async def metrics(request: Request) -> Response:
         await state.refresh_relay()
         # A large scrape takes tens of milliseconds of CPU: not on the loop that serves probes and events.
-        body, content_type = await asyncio.to_thread(render, state.registry, request.headers.get("accept", ""))
+        accept = request.headers.get("accept", "")
+        loop = asyncio.get_running_loop()
+        body, content_type = await loop.run_in_executor(scraping, render, state.registry, accept)
         return Response(body, headers={"content-type": content_type})
 
     @routes.get("/-/healthy", summary="The control process is alive")

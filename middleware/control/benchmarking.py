@@ -155,6 +155,7 @@ class Benchmarking:
         token = await asyncio.to_thread(
             self._store.claim_slot, plan.name, slot, self._schedule.owner, _LEASE_SECONDS, now
         )
+        self._export.slot(plan, taken=token is not None)
         if token is None:
             return
         fence = Fence(plan.name, slot, token)

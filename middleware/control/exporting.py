@@ -41,6 +41,10 @@ class BenchmarkExport:
         labels = {"deployment": plan.deployment, "item_set": plan.item_set.name}
         self._metrics.bench_items_total.labels(**labels, outcome=outcome).inc()
 
+    def slot(self, plan: Plan, *, taken: bool) -> None:
+        """A slot was due; taken: by this process, else another replica has it."""
+        self._metrics.leader.labels(deployment=plan.deployment, item_set=plan.item_set.name).set(float(taken))
+
     def batch(self, watch: Watch) -> None:
         """Which model answers: the version that has been steady, so that backends that take turns do not flap."""
         plan = watch.plan

@@ -605,6 +605,14 @@ _OPERATION: tuple[Family, ...] = (
         ("worker",),
         "both",
     ),
+    Family(
+        "leader",
+        "gauge",
+        "operation",
+        "1 where this process took the newest slot of the deployment's benchmark, 0 where another replica has it.",
+        "1",
+        _BY_SET,
+    ),
     Family("store_errors_total", "counter", "operation", "Store operations that failed, by reason.", "1", ("reason",)),
 )
 

@@ -150,6 +150,7 @@ class Metrics:
         self.queue_depth = make.gauge("queue_depth")
         self.dropped_total = make.counter("dropped_total")
         self.worker_restarts_total = make.counter("worker_restarts_total")
+        self.leader = make.gauge("leader")
         self.store_errors_total = make.counter("store_errors_total")
 
     def model_label(self, model: str) -> str:

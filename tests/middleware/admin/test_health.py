@@ -1,5 +1,8 @@
 """Metrics, liveness and readiness over a real socket."""
 
+import asyncio
+import threading
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from middleware.metrics import RelayCollector
@@ -53,3 +56,32 @@ def test_healthy_while_a_component_fails(admin):
         failing = {name: part["detail"] for name, part in answer.json()["components"].items() if not part["ok"]}
         assert failing == {"store": "disk full", "relay": "failed", "worker:probe": "restarting: OSError"}
         assert client.get("/-/healthy").json() == {"status": "ok"}
+
+
+def test_a_scrape_is_answered_while_the_store_hangs(admin, monkeypatch):
+    """All threads that wait for the store hang, and more wait for a thread: a scrape needs none of them."""
+    entered, released = threading.Semaphore(0), threading.Event()
+
+    def hanging(*_args, **_options):
+        entered.release()
+        assert released.wait(60)
+        return []
+
+    monkeypatch.setattr(admin.store, "runs", hanging)
+
+    async def ask_the_store():
+        await asyncio.gather(*(asyncio.to_thread(admin.store.runs) for _ in range(64)))
+
+    waiting = asyncio.run_coroutine_threadsafe(ask_the_store(), admin.loop)
+    try:
+        assert entered.acquire(timeout=30), "the store is being asked"
+        with admin.client() as client:
+            for _ in range(3):
+                answer = client.get("/metrics")
+                assert answer.status_code == 200
+                assert "eqwatch_build_info" in answer.text
+            assert client.get("/-/healthy").status_code == 200
+        assert not waiting.done()
+    finally:
+        released.set()
+    waiting.result(timeout=60)

@@ -20,7 +20,7 @@ Ratings = Sequence[Mapping[str, float]]
 LEAST = 30
 """Smallest group that a figure is given for, in messages."""
 
-_DRAWS = 1000
+_DRAWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ def measured(messages: Sequence[Labelled], ratings: Ratings, seed: int = 2024050
     for name, measure in MEASURES.items():
         once = measure(messages, ratings)
         again = [measure([messages[i] for i in draw], [ratings[i] for i in draw]) for draw in draws]
-        low, high = np.nanquantile(again, (0.025, 0.975))
+        known = [value for value in again if not np.isnan(value)]
+        low, high = np.quantile(known, (0.025, 0.975)) if known else (once, once)
         found[name] = Interval(once, float(low), float(high))
     return found
 

@@ -94,4 +94,5 @@ def test_turns_are_rated_without_any_call(
     happy = eventually(second, seconds=90, what="the second turn is estimated")["emotions"]
     assert happy["Joy"]["intensity"] > lonely["Joy"] + 2
     assert len(got) == 2, "the user's own requests, and no call for awareness"
-    assert sidecar.sum_of("eqwatch_probe_intensity_count") >= 8
+    counted = "eqwatch_probe_intensity_count"
+    eventually(lambda: sidecar.sum_of(counted) >= 8, seconds=90, what="the intensities are exported")

@@ -18,6 +18,7 @@ from middleware.benchmark.run_store import LeaseLost, RunStore, StoreThread
 from middleware.errors import CallRefused, StoreUnavailable, UpstreamError
 from middleware.records.benchmark import ItemResult, Run
 from middleware.store import Fence
+from middleware.tracing import BATCH, ITEM, Attributes, evaluated
 from middleware.upstream import Completion, UpstreamClient
 from scorer.items import Item, ItemSet
 
@@ -29,6 +30,7 @@ _OVERLOAD = frozenset({"connect", "rate_limited", "server_error", "timeout"})
 _FATAL_STATUS = frozenset({401, 403, 404})
 _LEAST_FAILURES_IN_A_ROW = 8
 _FIRST_CONTACT_ATTEMPTS = 3
+_POINTS_PER_UNIT = 10.0
 
 Progress = Callable[[ItemResult], None]
 
@@ -81,7 +83,12 @@ async def run_benchmark(
             progress=progress,
             now=now,
         )
-        return await session.carry_out()
+        about = {"eqwatch.run": run.id, "eqwatch.deployment": run.deployment, "eqwatch.purpose": run.purpose}
+        with client.tracing.span(BATCH, {**about, "eqwatch.item_set": item_set.name}) as span:
+            report = await session.carry_out()
+            points = report.run.score_points
+            evaluated(span, "eq_bench", "scored" if points is not None else "not_valid", points)
+            return report
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,9 +119,13 @@ class RunSession:
     async def ask(self, item: Item, repetition: int) -> ItemResult:
         """One call with its retries, saved. Raises UpstreamGaveUp where going on would be in vain, CallRefused where no
         more calls are allowed."""
-        result = await self._outcome(item, repetition)
-        await self.store.save(result)
-        self.progress(result)
+        about: Attributes = {"eqwatch.item_set": self.item_set.name, "eqwatch.repetition": repetition}
+        with self.client.tracing.span(ITEM, about) as span:
+            result = await self._outcome(item, repetition)
+            await self.store.save(result)
+            self.progress(result)
+            points = _POINTS_PER_UNIT * result.score if result.score is not None else None
+            evaluated(span, "eq_bench.item", result.outcome, points, item=item.id)
         self._count_failure(result)
         return result
 

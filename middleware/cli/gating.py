@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from middleware.benchmark.estimate import earlier_results, forecast
 from middleware.cli.spending import Limits, budget_of, print_forecast
+from middleware.control.tracing import traced
 from middleware.gate import (
     GateReport,
     GateRequest,
@@ -91,7 +92,11 @@ async def _call(
     verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=upstream.ca_file) if upstream.ca_file else True
     connections = 2 * calls.concurrency + 2
     budget = budget_of(calls.settings, store, calls.limits, time.time)
-    async with http_client(connections=connections, timeout_seconds=calls.timeout_seconds, verify=verify) as http:
+    async with (
+        http_client(connections=connections, timeout_seconds=calls.timeout_seconds, verify=verify) as http,
+        AsyncExitStack() as stack,
+    ):
+        tracing = stack.enter_context(traced(calls.settings.tracing))
 
         def client(url: str, key: str | None) -> UpstreamClient:
             return UpstreamClient(
@@ -102,6 +107,7 @@ async def _call(
                 allowance_field=upstream.token_limit_field,
                 http=http,
                 meter=budget.meter("gate", runs.gate_id),
+                tracing=tracing,
             )
 
         clients: dict[Role, UpstreamClient] = {

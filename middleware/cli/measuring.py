@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from middleware.benchmark.runner import RetryPolicy, RunSession
 from middleware.benchmark.together import carry_out_together
 from middleware.cli.spending import Limits, budget_of, print_forecast
 from middleware.cli.tables import print_failures, print_score
+from middleware.control.tracing import traced
 from middleware.gate.contamination import contamination_json
 from middleware.gate.words import contamination
 from middleware.records.benchmark import ItemResult, Run
@@ -116,7 +117,11 @@ async def _call(
     connections = calls.concurrency + 1
     budget = budget_of(calls.settings, store, calls.limits, time.time)
     limiter = Limiter(ConcurrencyRule(calls.concurrency))
-    async with http_client(connections=connections, timeout_seconds=calls.timeout_seconds, verify=verify) as http:
+    async with (
+        http_client(connections=connections, timeout_seconds=calls.timeout_seconds, verify=verify) as http,
+        AsyncExitStack() as stack,
+    ):
+        tracing = stack.enter_context(traced(calls.settings.tracing))
         client = UpstreamClient(
             base_url=first.upstream,
             api_key=upstream.api_key.get_secret_value() if upstream.api_key else None,
@@ -125,6 +130,7 @@ async def _call(
             allowance_field=upstream.token_limit_field,
             http=http,
             meter=budget.meter("run", first.id),
+            tracing=tracing,
         )
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="eqwatch-run") as thread:
 

@@ -7,6 +7,7 @@ from middleware.admin.access import Access
 from middleware.control.admin_server import bound
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.control.telling import check_webhooks
+from middleware.control.tracing import require_tracing
 from middleware.errors import ConfigurationError
 from middleware.settings import Settings
 from middleware.settings.secrets import revealed
@@ -24,6 +25,7 @@ def checked(settings: Settings) -> None:
 
 def checked_listener(settings: Settings) -> None:
     """The admin listener: who may reach it, its certificate, and whether its address is free."""
+    require_tracing(settings.tracing)
     admin = settings.admin
     Access.for_listener(admin.listen, read_token=revealed(admin.token), operate_token=revealed(admin.operate_token))
     if admin.certificate:

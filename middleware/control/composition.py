@@ -35,6 +35,7 @@ from middleware.control.remembering import Remembering
 from middleware.control.supervision import Supervisor, Worker
 from middleware.control.switch import CallSwitch
 from middleware.control.telling import Estimates, make_sender
+from middleware.control.tracing import traced
 from middleware.control.watching import Watches
 from middleware.control.yielding import Yielding
 from middleware.errors import StoreUnavailable
@@ -47,6 +48,7 @@ from middleware.settings import Settings
 from middleware.settings.secrets import conversation_salt, revealed
 from middleware.store import Store
 from middleware.store.spool import Spool
+from middleware.tracing import Tracing
 from middleware.traffic.selecting import Picking
 from middleware.upstream import UpstreamClient, http_client
 
@@ -73,6 +75,7 @@ class Shared:
     budget: Budget
     switch: CallSwitch
     clock: Callable[[], float]
+    tracing: Tracing
     on_event: list[Callable[[Event], object]] = field(default_factory=list)
 
     async def record(self, event: Event) -> int:
@@ -96,7 +99,12 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         link = _relay_link(shared, relay, queue)
         benchmarking = await _benchmarking(shared, stack)
         judges = await asyncio.to_thread(
-            make_judges, settings, stack, shared.budget, verify=True if settings.judge.url else _trust(settings)
+            make_judges,
+            settings,
+            stack,
+            shared.budget,
+            verify=True if settings.judge.url else _trust(settings),
+            tracing=shared.tracing,
         )
         observations: asyncio.Queue[Observation] = asyncio.Queue(max(_ARRIVALS, settings.probe.queue))
         remembering = Remembering(
@@ -203,6 +211,10 @@ async def _flushed(budget: Budget) -> None:
 
 
 async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
+    def lost(spans: int) -> None:
+        metrics.dropped_total.labels(queue="traces", reason="collector").inc(spans)
+
+    tracing = stack.enter_context(traced(settings.tracing, lost))  # closed last: it may take some seconds
     store = Store(settings.store_url)
     report = await asyncio.to_thread(store.open)
     stack.callback(store.close)
@@ -226,7 +238,7 @@ async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
     stack.push_async_callback(_flushed, budget)
     dropped = metrics.dropped_total.labels(queue="events", reason="slow_subscriber")
     feed = EventFeed(count_drop=dropped.inc)
-    return Shared(settings, store, spool, registry, metrics, feed, budget, switch, time.time)
+    return Shared(settings, store, spool, registry, metrics, feed, budget, switch, time.time, tracing)
 
 
 async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking | None:
@@ -235,9 +247,9 @@ async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking |
     if not benchmark_configured(shared.settings):
         _log.info("benchmark_not_configured", enabled=benchmark.enabled, missing=missing_settings(shared.settings))
         return None
-    client = await _client(shared.settings, stack, timeout_seconds=benchmark.timeout_seconds)
+    client = await _client(shared, stack, timeout_seconds=benchmark.timeout_seconds)
     interval = benchmark.interval.total_seconds()
-    export = BenchmarkExport(shared.metrics, interval_seconds=interval)
+    export = BenchmarkExport(shared.metrics, interval_seconds=interval, trace_id=shared.tracing.trace_id)
     plans = await asyncio.to_thread(benchmark_plans, shared.settings)
     suspected = benchmark.interval_when_suspected.total_seconds()
     return Benchmarking(
@@ -286,7 +298,7 @@ async def _probing(
         shared.settings,
         queue=queue,
         observations=observations,
-        client=(await _client(shared.settings, stack, timeout_seconds=probe.timeout_seconds)).metered(
+        client=(await _client(shared, stack, timeout_seconds=probe.timeout_seconds)).metered(
             shared.budget.meter("probe")
         ),
         store=shared.store,
@@ -301,8 +313,9 @@ async def _probing(
     )
 
 
-async def _client(settings: Settings, stack: AsyncExitStack, *, timeout_seconds: float) -> UpstreamClient:
+async def _client(shared: Shared, stack: AsyncExitStack, *, timeout_seconds: float) -> UpstreamClient:
     """A client of its own for each purpose: own connections, the operator's key."""
+    settings = shared.settings
     upstream = settings.upstream
     http = http_client(connections=_BENCHMARK_CONNECTIONS, timeout_seconds=timeout_seconds, verify=_trust(settings))
     stack.push_async_callback(http.aclose)
@@ -313,6 +326,7 @@ async def _client(settings: Settings, stack: AsyncExitStack, *, timeout_seconds:
         timeout_seconds=timeout_seconds,
         allowance_field=upstream.token_limit_field,
         http=http,
+        tracing=shared.tracing,
     )
 
 

@@ -1,7 +1,7 @@
 """Turns what the benchmark knows into metrics. Missing is no sample, never zero."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 from prometheus_client import Gauge
@@ -9,7 +9,7 @@ from prometheus_client import Gauge
 from middleware.benchmark.detecting import KINDS
 from middleware.benchmark.plan import Plan
 from middleware.benchmark.watch import Watch
-from middleware.metrics import Metrics
+from middleware.metrics import Metrics, exemplar
 from middleware.records.benchmark import ItemResult
 from middleware.records.standing import UpgradeStanding
 
@@ -21,10 +21,14 @@ _VERDICTS = ("pass", "regressed", "undecided")
 
 
 class BenchmarkExport:
-    """Feeds the ``bench_*`` and ``upgrade_*`` families. Seconds between batches: as configured, and stepped up."""
+    """Feeds the ``bench_*`` and ``upgrade_*`` families. Seconds between batches: as configured, and stepped up.
 
-    def __init__(self, metrics: Metrics, *, interval_seconds: float) -> None:
+    trace_id: of the work under way, which becomes the exemplar of what it measured; empty for none.
+    """
+
+    def __init__(self, metrics: Metrics, *, interval_seconds: float, trace_id: Callable[[], str] = lambda: "") -> None:
         self._metrics = metrics
+        self._trace_id = trace_id
         self._interval = interval_seconds
 
     def item(self, plan: Plan, result: ItemResult) -> None:
@@ -33,7 +37,7 @@ class BenchmarkExport:
         self._metrics.bench_items_total.labels(**labels, outcome=result.outcome).inc()
         if result.score is not None:
             loss = _PERFECT_POINTS - _POINTS_PER_UNIT * result.score
-            self._metrics.bench_item_loss_points.labels(**labels).observe(loss)
+            self._metrics.bench_item_loss_points.labels(**labels).observe(loss, exemplar(self._trace_id()))
 
     def failed(self, plan: Plan, reason: str) -> None:
         """A batch that the upstream did not answer."""

@@ -25,6 +25,7 @@ from middleware.probe.judging import (
 from middleware.settings import Settings
 from middleware.settings.schema import DeploymentSettings
 from middleware.settings.secrets import revealed
+from middleware.tracing import NO_TRACING, Tracing
 from middleware.upstream import UpstreamClient, http_client
 
 __all__ = ["Judges", "make_judges"]
@@ -62,12 +63,13 @@ def make_judges(
     *,
     verify: ssl.SSLContext | bool = True,
     load: Callable[[], Anchor] | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> Judges:
     """Those that are configured and installed. Raises ConfigurationError where a deployment needs one that is not.
 
     verify: trust for the reference model's server. load: makes the anchor, or raises AnchorMissing.
     """
-    reference, limiter = _reference(settings, stack, budget, verify)
+    reference, limiter = _reference(settings, stack, budget, verify, tracing)
     anchor = _anchor(settings, load or _load_anchor)
     judges = Judges(reference, anchor, limiter)
     for deployment in settings.deployments:
@@ -78,7 +80,7 @@ def make_judges(
 
 
 def _reference(
-    settings: Settings, stack: AsyncExitStack, budget: Budget, verify: ssl.SSLContext | bool
+    settings: Settings, stack: AsyncExitStack, budget: Budget, verify: ssl.SSLContext | bool, tracing: Tracing
 ) -> tuple[ReferenceJudge[Ticket] | None, Limiter | None]:
     judge, upstream = settings.judge, settings.upstream
     # The operator's key goes to the operator's own upstream only.
@@ -93,6 +95,7 @@ def _reference(
         dialect=judge.dialect,
         timeout_seconds=judge.timeout_seconds,
         http=http,
+        tracing=tracing,
     ).metered(budget.meter("judge"))
     limiter = Limiter(ConcurrencyRule(judge.concurrency))
     config = Asking(

@@ -93,6 +93,7 @@ class Probing:
                 clock=clock,
                 concurrency=settings.judge.concurrency if judge.name == REFERENCE else 1,
                 waiting=probe.queue,
+                tracing=client.tracing,
             )
             for judge, emotions in _answer_keys(settings, judges)
         ]

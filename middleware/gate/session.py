@@ -20,6 +20,7 @@ from middleware.gate.pairing import Evidence, compared, require_comparable
 from middleware.gate.request import GateRequest, GateRuns, Role
 from middleware.records.benchmark import ItemResult
 from middleware.store import Store
+from middleware.tracing import GATE, evaluated
 from middleware.upstream import UpstreamClient
 from scorer.comparison import Comparison, is_look
 from scorer.items import Item
@@ -108,7 +109,13 @@ async def run_gate(
             )
 
         gate = _Gate(request, runs, {"baseline": side("baseline"), "candidate": side("candidate")}, watch, concurrency)
-        return await gate.carry_out(now)
+        tracing = clients["candidate"].tracing
+        about = {"eqwatch.item_set": request.item_set.name, "eqwatch.candidate.model": runs.candidate.model}
+        with tracing.span(GATE, {**about, "eqwatch.baseline.model": runs.baseline.model}) as span:
+            decided = await gate.carry_out(now)
+            last = decided.comparison
+            evaluated(span, "eq_bench.upgrade", last.verdict or "undecided", last.these_items.points)
+            return decided
 
 
 @dataclass(slots=True)

@@ -12,7 +12,12 @@ from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-__all__ = ["merged", "render"]
+__all__ = ["exemplar", "merged", "render"]
+
+
+def exemplar(trace_id: str) -> dict[str, str] | None:
+    """What an observation may carry: the id of the trace that it was made in, and nothing else."""
+    return {"trace_id": trace_id} if trace_id else None
 
 
 class _Families(Collector):

@@ -15,8 +15,10 @@ import structlog
 
 from middleware.errors import CallRefused
 from middleware.metrics import Metrics
+from middleware.probe.evaluations import tell_ratings
 from middleware.probe.judging import Judge
 from middleware.records.conversation import ProbeKind, ProbeResult, Turn
+from middleware.tracing import NO_TRACING, RATING, Tracing
 
 __all__ = ["AnswerKey"]
 
@@ -42,8 +44,10 @@ class AnswerKey:
         clock: Callable[[], float] = time.time,
         concurrency: int = 2,
         waiting: int = 256,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.judge = judge
+        self._tracing = tracing
         self._emotions = emotions
         self._save = save
         self._metrics = metrics
@@ -94,9 +98,16 @@ class AnswerKey:
                 self._turns.task_done()
 
     async def _rate(self, turn: Turn) -> None:
+        with self._tracing.span(
+            RATING, {"eqwatch.deployment": turn.deployment, "eqwatch.judge": self.judge.name}
+        ) as span:
+            tell_ratings(span, await self._rated(turn))
+
+    async def _rated(self, turn: Turn) -> ProbeResult:
         first = await self._one(turn, "expressed")
         if first.outcome == "scored" and not self.judge.repeats and self._retest(turn.conversation, turn.index):
             await self._one(turn, "retest")
+        return first
 
     async def _one(self, turn: Turn, kind: ProbeKind) -> ProbeResult:
         rating = await self.judge.rate(turn.transcript.messages, self._emotions[turn.deployment])

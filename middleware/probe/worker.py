@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from middleware.errors import CallRefused, StoreUnavailable
-from middleware.metrics import Metrics
+from middleware.metrics import Metrics, exemplar
+from middleware.probe.evaluations import tell_ratings
 from middleware.probe.excerpt import Excerpt, shown_to_judge, up_to_user
 from middleware.probe.judging import Asker, Asking, Judge, Limiter, Rating
 from middleware.probe.prompts import Asked
 from middleware.records.conversation import STEERING_KINDS, ProbeKind, ProbeResult, Skipped, Turn
+from middleware.tracing import PROBE
 from middleware.upstream import UpstreamClient
 
 __all__ = ["Budget", "ProbeConfig", "ProbeRule", "ProbeWorker"]
@@ -66,6 +68,7 @@ class ProbeWorker(Generic[_Ticket]):
         nonce: Callable[[], str] = lambda: secrets.token_hex(8),
         retest: Callable[[str, int], bool] = lambda *_: False,
     ) -> None:
+        self._tracing = client.tracing
         self._asker = Asker(client, config=config, limiter=limiter, nonce=nonce)
         self._rules = rules
         self._config = config
@@ -77,6 +80,16 @@ class ProbeWorker(Generic[_Ticket]):
 
     async def probe(self, turn: Turn) -> list[ProbeResult] | Skipped:
         """One result for each kind of probe, saved as it comes; counted once, as scored only if all are."""
+        with self._tracing.span(PROBE, {"eqwatch.deployment": turn.deployment}) as span:
+            done = await self._probe(turn)
+            if isinstance(done, Skipped):
+                span.set({"eqwatch.skipped": done.reason})
+            else:
+                for result in done:
+                    tell_ratings(span, result)
+            return done
+
+    async def _probe(self, turn: Turn) -> list[ProbeResult] | Skipped:
         rule = self._rules[turn.deployment]
         if rule.local is not None:
             results = [await self._locally(turn, rule, rule.local)]
@@ -163,4 +176,4 @@ class ProbeWorker(Generic[_Ticket]):
                 for emotion in rule.emotions:
                     if emotion in result.emotions:
                         intensity = self._metrics.probe_intensity.labels(deployment=turn.deployment, emotion=emotion)
-                        intensity.observe(result.emotions[emotion])
+                        intensity.observe(result.emotions[emotion], exemplar(self._tracing.trace_id()))

@@ -41,6 +41,7 @@ __all__ = [
     "RelaySettings",
     "Settings",
     "StoreSettings",
+    "TracingSettings",
     "UpstreamSettings",
     "WebhookSettings",
     "default_data_dir",
@@ -340,6 +341,16 @@ class LogSettings(Section):
     format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON.")
 
 
+class TracingSettings(Section):
+    """OpenTelemetry spans of the sidecar's own work, as OTLP over HTTP; needs the extra `otel`. Never of traffic."""
+
+    enabled: bool = Field(False, description="Whether spans are made and exported.")
+    endpoint: str | None = Field(
+        None,
+        description="Base URL of the collector, such as http://127.0.0.1:4318; default: as OTEL_EXPORTER_OTLP_* say.",
+    )
+
+
 class MatchSettings(Section):
     """How requests are recognised as a deployment's, besides the header x-eqwatch-deployment."""
 
@@ -450,6 +461,7 @@ class Settings(BaseSettings):
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     deployments: tuple[DeploymentSettings, ...] = Field(())
     webhooks: tuple[WebhookSettings, ...] = Field(())
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 import httpx2
 
 from middleware.errors import ConfigurationError, UpstreamError
+from middleware.tracing import NO_TRACING, Attributes, Tracing, chat_span
 from middleware.upstream.completion import AllowanceField, Completion, Dialect, Messages, Question
 from middleware.upstream.dialects import DIALECTS
 from middleware.upstream.metering import Meter, Usage, estimate_of, usage_of
@@ -57,8 +58,8 @@ class UpstreamClient:
     """Calls one upstream in one dialect. Closes the HTTP client only if it made it itself.
 
     base_url: origin or SDK-style URL that ends in ``/v1``. timeout_seconds: of a whole call, whatever trickles in.
-    meter: allows each call and counts what it took; without one nothing is counted. now: the wall clock, for a
-    Retry-After that is a date.
+    meter: allows each call and counts what it took; without one nothing is counted. tracing: a span for each call.
+    now: the wall clock, for a Retry-After that is a date.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class UpstreamClient:
         allowance_field: AllowanceField = "max_tokens",
         http: httpx2.AsyncClient | None = None,
         meter: Meter | None = None,
+        tracing: Tracing = NO_TRACING,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.base_url = normalise_upstream(base_url)
@@ -88,6 +90,7 @@ class UpstreamClient:
         self._owns_http = http is None
         self._http = http or http_client(timeout_seconds=timeout_seconds)
         self._meter = meter
+        self.tracing = tracing
         self._now = now
 
     def __repr__(self) -> str:
@@ -127,12 +130,12 @@ class UpstreamClient:
         """
         question = Question(messages, model, temperature, max_tokens, seed, schema, self._allowance_field)
         if self._meter is None:
-            return await self._ask(question)
+            return await self._traced(question)
         estimate = estimate_of(question)
         reservation = await self._meter.reserve(estimate)
         usage = Usage(None, None)  # where the call is broken off: its cost may have been incurred
         try:
-            completion = await self._ask(question)
+            completion = await self._traced(question)
             usage = usage_of(completion, estimate)
             return completion
         except UpstreamError as error:
@@ -140,6 +143,20 @@ class UpstreamClient:
             raise
         finally:
             reservation.settle(usage)
+
+    async def _traced(self, question: Question) -> Completion:
+        name, attributes = chat_span(
+            self.base_url,
+            self.dialect,
+            model=question.model,
+            temperature=question.temperature,
+            max_tokens=question.max_tokens,
+            seed=question.seed,
+        )
+        with self.tracing.span(name, attributes, client=True) as span:
+            completion = await self._ask(question)
+            span.set(_answered(completion))
+            return completion
 
     async def _ask(self, question: Question) -> Completion:
         content = json.dumps(self._codec.encode(question)).encode()
@@ -194,6 +211,18 @@ class UpstreamClient:
         text = f"{self.base_url} answered {status}" + (f" ({code})" if code else "") + (f": {hint}" if hint else "")
         wait = _retry_after(headers, self._now)
         return UpstreamError(_reason(status), text, status=status, retry_after_seconds=wait)
+
+
+def _answered(completion: Completion) -> Attributes:
+    """What an answer says of itself, by its GenAI names; what it does not tell is left out."""
+    known: dict[str, str | int | tuple[str, ...] | None] = {
+        "gen_ai.response.model": completion.model,
+        "gen_ai.response.finish_reasons": (completion.finish_reason,) if completion.finish_reason else None,
+        "gen_ai.usage.input_tokens": completion.prompt_tokens,
+        "gen_ai.usage.output_tokens": completion.completion_tokens,
+        "openai.response.system_fingerprint": completion.system_fingerprint,
+    }
+    return {name: value for name, value in known.items() if value is not None and value != ""}
 
 
 def _checked_key(key: str) -> str:

@@ -106,7 +106,7 @@ class Conversations:
             for emotion, intensity in _rated(emotions, perceived).items():
                 metrics.probe_intensity.labels(deployment=name, emotion=emotion).observe(intensity)
         if rng.random() < 0.005:
-            metrics.injection_flags_total.labels(deployment=name).inc()
+            metrics.injection_flags_total.labels(deployment=name, kind="orders").inc()
 
     def _read(self) -> None:
         for outcome, mean in (("found", 9.0), ("not_found", 0.6)):

@@ -34,6 +34,8 @@ from middleware.traffic.selecting import Picking
 __all__ = ["observe"]
 
 _log = structlog.get_logger(__name__)
+# Together within what the relay gives its control to end.
+_DRAIN_SECONDS = 2.0
 _FLUSH_SECONDS = 5.0
 _REFRESH_SECONDS = 0.25
 
@@ -78,7 +80,7 @@ async def observe(settings: Settings, relay: socket.socket) -> int:
             metrics.worker_restarts_total.labels(worker=worker).inc()
 
         supervised.append(Supervisor(workers, count_restart=restarted, rng=random.Random()))  # noqa: S311 - jitter
-        code = await until_stopped(link.serve, supervised[0].run)
+        code = await until_stopped(link.serve, supervised[0].run, lambda: observer.drained(_DRAIN_SECONDS))
         await forwarder.flush(_FLUSH_SECONDS)
         return code
 

@@ -49,6 +49,14 @@ class Observer:
                 self._exchanges.task_done()
                 self._metrics.queue_depth.labels(queue="exchanges").set(self._exchanges.qsize())
 
+    async def drained(self, seconds: float) -> None:
+        """Wait, while `run` runs, until nothing waits, at most so long: a pod that ends still tells its last turns."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._exchanges.join()
+        except TimeoutError:
+            _log.warning("exchanges_not_observed", waiting=self._exchanges.qsize())
+
     async def _take(self, exchange: Exchange) -> None:
         try:
             picked = await asyncio.to_thread(self._pick, exchange)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 SECRET = "heliotrope"  # a word that no log, metric or table may hold
 MAIL = "mara.lind@example.org"
@@ -128,8 +128,10 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
             what="the third turn is known as such by a monitor that did not see the first two",
         )
         scrapes = [pod.get("/metrics").text for pod in (one, two, monitor)]
+        assert ask(two.data, [{"role": "user", "content": "Good night, that was all for today."}])
+        assert two.child.stop() == 0
+        eventually(lambda: monitor.sample(taken) == 2, seconds=60, what="a pod that ends tells its last turn")
         one.child.stop()
-        two.child.stop()
 
     assert not (fleet.folder / "never-made").exists(), "a pod keeps nothing"
     logs = {path.name: path.read_text() for path in fleet.folder.glob("*.log") if "fake-upstream" not in path.name}

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from middleware.proxy.deployments import key_id
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 SALT = "one salt for the whole fleet"
 CLIENT_KEY = "client-key-of-a-robot"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "litellm" / "eqwatch_callback.py"
 INGEST = "ingest-token-of-the-test"

@@ -172,3 +172,28 @@ def test_a_batch_that_breaks_leaves_its_slot_to_the_next_owner(
             assert [run.status for run in store.runs()] == ["finished"]
 
     asyncio.run(scenario())
+
+
+def test_who_has_the_slot_is_exported(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Any
+) -> None:
+    """1 for the replica that took the newest slot, 0 for one that came too late; nothing before any was due."""
+
+    async def scenario() -> None:
+        async with benchmarking_of(serve_fake(fake), store, plan, clock) as made:
+            leader = made._export._metrics.leader
+
+            def said() -> list[float]:
+                return [sample.value for family in leader.collect() for sample in family.samples]
+
+            assert said() == []
+            await quarters(made, plan, clock, 4)
+            assert said() == [1.0]
+            clock.now += HOUR
+            slot = clock.now - clock.now % HOUR
+            for late in (slot - HOUR, slot, slot + HOUR):
+                store.claim_slot(plan.name, late + made._offset(plan), "another", 60.0, clock.now)
+            await made._tick(plan)
+            assert said() == [0.0]
+
+    asyncio.run(scenario())

@@ -75,7 +75,9 @@ class Awareness:
         if answer.status_code != 200:
             print(f"(eqwatch answered {answer.status_code})", file=sys.stderr)
             return {}
-        return {name: Reading(one["intensity"], one["age_turns"]) for name, one in answer.json()["emotions"].items()}
+        readings = answer.json()["emotions"].items()
+        # Text that tries to steer the estimate says nothing about the pupil.
+        return {name: Reading(one["intensity"], one["age_turns"]) for name, one in readings if not one["steered"]}
 
 
 def choose_style(readings: Mapping[str, Reading], now: Style) -> Style:
@@ -130,10 +132,10 @@ def main() -> int:
     parser.add_argument("--awareness", default="http://127.0.0.1:8081", help="eqwatch's admin listener")
     parser.add_argument("--model", required=True)
     parser.add_argument("--reply-tokens", type=int, default=200)
+    parser.add_argument("--conversation", default=f"lesson-{uuid.uuid4()}", help="your id of it")
     options = parser.parse_args()
-    conversation = f"lesson-{uuid.uuid4()}"
-    awareness = Awareness(options.awareness, conversation, os.environ.get("EQWATCH_ADMIN_TOKEN", ""))
-    headers = {"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": conversation}
+    awareness = Awareness(options.awareness, options.conversation, os.environ.get("EQWATCH_ADMIN_TOKEN", ""))
+    headers = {"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": options.conversation}
     key = os.environ.get("OPENAI_API_KEY", "a-local-model-needs-none")
     with OpenAI(base_url=options.base_url, api_key=key, default_headers=headers) as client:
         lesson = Lesson(client, options.model, awareness, options.reply_tokens)

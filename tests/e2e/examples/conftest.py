@@ -64,7 +64,7 @@ def start_example(stack: Any, tmp_path: Path) -> Callable[..., Application]:
         said = tmp_path / "said.txt"
         out = stack.enter_context(said.open("w"))
         process = subprocess.Popen(
-            [sys.executable, "-P", str(EXAMPLES / path), *arguments],
+            [sys.executable, str(EXAMPLES / path), *arguments],  # as a user would: its own folder is on the path
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -76,6 +76,22 @@ def start_example(stack: Any, tmp_path: Path) -> Callable[..., Application]:
         return Application(process, said)
 
     return start
+
+
+@pytest.fixture
+def looked_at(eventually: Callable[..., Any]) -> Callable[[Any, str, int], None]:
+    """Waits until the application could know what was felt in this turn of its conversation."""
+
+    def wait(sidecar: Any, conversation: str, turn: int) -> None:
+        path = f"/api/v1/conversations/{conversation}/emotions"
+
+        def known() -> bool:
+            body = sidecar.json(path)
+            return body is not None and any(one["turn"] >= turn for one in body["emotions"].values())
+
+        eventually(known, seconds=120, what=f"turn {turn} of {conversation} is answered and looked at")
+
+    return wait
 
 
 @pytest.fixture

@@ -82,7 +82,9 @@ def score_chart(history: ScoreHistory, theme: Theme, size: Size) -> Drawing:
     chart.y_labels = level_ticks(low, high)
     for one in series:
         chart.add(one.name, one.values, **one.options)
-    return finished(chart, f"EQ score over time of {history.deployment} on {history.item_set}", palette)
+    title = f"EQ score over time of {history.deployment} on {history.item_set}"
+    versions = len({point.segment for point in history.levels})
+    return finished(chart, title, palette, filled=versions, times=(first, last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _interval_bands(history: ScoreHistory, palette: Palette) -> list[_Series]:
     for segment in dict.fromkeys(point.segment for point in history.levels):
         points = [point for point in history.levels if point.segment == segment]
         around = [(point.at, point.lower) for point in points] + [(point.at, point.upper) for point in reversed(points)]
-        options = {"fill": True, "show_dots": False, "stroke_style": {"width": 0.01}}
+        options = {"fill": True, "show_dots": False}
         found.append(_Series(None if found else "95% interval", around, palette.band, options))
     return found
 
@@ -206,7 +208,14 @@ def days_chart(deployment: str, found: EmotionShares, theme: Theme) -> Drawing:
     palette = PALETTES[theme]
     chart = pygal.StackedBar(
         **common(palette, "narrow", colors=palette.bands)
-        | {"width": EMOTIONS_WIDTH, "height": DAYS_HEIGHT, "show_legend": False, "spacing": 2, "margin_top": 6},
+        | {
+            "width": EMOTIONS_WIDTH,
+            "height": DAYS_HEIGHT,
+            "show_legend": False,
+            "spacing": 2,
+            "margin_top": 6,
+            "margin_left": 10,
+        },
         range=(0, 100),
         value_formatter=lambda share: f"{share:.0f}%",
         show_y_guides=False,

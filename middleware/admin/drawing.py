@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder,
 
 _FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 _SVG = "{http://www.w3.org/2000/svg}"
+_SHIFT = re.compile(r"translate\(([\d.]+)")
 _DAY_SECONDS = 86_400.0
 _DROPPED = frozenset({"script", "desc", "title"})
 _TOOLTIPS = frozenset({"tooltip", "plot tooltip-overlay"})
@@ -137,11 +139,18 @@ def common(palette: Palette, size: Size, *, colors: Sequence[str]) -> dict[str, 
     }
 
 
-def finished(chart: Any, title: str, palette: Palette) -> Drawing:
-    """The chart without scripts, tooltips and inline styles, with a title that screen readers find."""
+def finished(
+    chart: Any, title: str, palette: Palette, *, filled: int = 0, times: tuple[float, float] | None = None
+) -> Drawing:
+    """The chart without scripts, tooltips and inline styles, with a title that screen readers find.
+
+    filled: so many series at the beginning are areas without an outline. times: of the first and the last dot; the
+    picture then says which pixels are which seconds, for a script that tells the figures under a pointer.
+    """
     root = chart.render_tree()
     # pygal leaves the labels of marks black.
     sheet = [f".label{{fill:{palette.text} !important;font-size:12px !important}}"]
+    sheet += [f".serie-{number} .line{{stroke:none !important}}" for number in range(filled)]
     classes: dict[str, str] = {}
     for parent in list(root.iter()):
         for child in list(parent):
@@ -160,8 +169,21 @@ def finished(chart: Any, title: str, palette: Palette) -> Drawing:
     root.insert(0, label)
     root.insert(1, styles)
     root.set("role", "img")
+    if times is not None:
+        root.set("data-time", _time_axis(root, times))
     digest = base64.b64encode(hashlib.sha256(styles.text.encode()).digest()).decode()
     return Drawing(ET.tostring(root, encoding="utf-8"), f"'sha256-{digest}'")
+
+
+def _time_axis(root: Any, times: tuple[float, float]) -> str:
+    """Seconds of the first and the last dot, and their pixels."""
+    left = next(
+        float(found[1])
+        for element in root.iter()
+        if "plot" in element.get("class", "").split() and (found := _SHIFT.match(element.get("transform", "")))
+    )
+    dots = [float(one.get("cx")) for one in root.iter() if one.get("cx") and float(one.get("r", 0)) > 0]
+    return f"{times[0]} {times[1]} {left + min(dots):.1f} {left + max(dots):.1f}"
 
 
 def _important(style: str) -> str:

@@ -180,9 +180,8 @@ def _versions(answers: Sequence[tuple[Run, ItemResult]], started: float | None) 
     found: dict[tuple[str, str], list[ItemResult]] = {}
     for run, result in answers:
         found.setdefault((_name(run, result), result.system_fingerprint), []).append(result)
-    groups = [
-        (_label(key, found), results) for key, results in found.items() if any(r.score is not None for r in results)
-    ]
+    known = {key: results for key, results in found.items() if any(r.score is not None for r in results)}
+    groups = [(_label(key, known), results) for key, results in known.items()]
     if len(groups) == 1 and started is not None:
         name, results = groups[0]
         halves = ([r for r in results if r.at < started], [r for r in results if r.at >= started])

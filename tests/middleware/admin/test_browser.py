@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from middleware.admin import Access
+from middleware.records.event import Event
 
 CHROMIUM = Path("/usr/bin/chromium")
 # Without these Chromium looks for its maker's hosts at every start.
@@ -23,6 +24,9 @@ FLAGS = [
 # Read at import: the suite hides the developer's environment from every test.
 SCREENSHOTS = os.environ.get("EQWATCH_SCREENSHOTS")
 DESKTOP = {"viewport": {"width": 1200, "height": 900}}
+# What the documentation shows of the long page; its pictures stay small.
+FIRST_SCREENS = {"x": 0, "y": 0, "width": 1200, "height": 1600}
+ITEM_PAGE = "/items/tutoring/tutoring-015a"
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 
 
@@ -83,7 +87,7 @@ def test_the_page_loads_without_a_complaint(browser, filled):
         assert since.text_content() == "11 Nov 2026, 07:37"
         assert since.get_attribute("datetime") == "2026-11-11T06:37:20Z"
         assert page.locator("[data-zone]").text_content() == "Europe/Berlin"
-        keep(page, "status-light")
+        keep(page, "status-light", clip=FIRST_SCREENS)
 
 
 def test_it_is_complete_without_javascript(browser, filled):
@@ -103,7 +107,7 @@ def test_dark_mode_changes_page_and_charts(browser, filled):
         assert shown
         assert all("theme=dark" in source for source in shown)
         assert images_are_drawn(page)
-        keep(page, "status-dark")
+        keep(page, "status-dark", clip=FIRST_SCREENS)
 
 
 def test_a_phone_shows_everything_without_scrolling_sideways(browser, filled):
@@ -114,7 +118,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser, filled):
         assert page.evaluate(sideways) == 0
         assert "size=narrow" in page.evaluate("document.querySelector('picture img').currentSrc")
         assert images_are_drawn(page)
-        keep(page, "status-phone", clip={"x": 0, "y": 0, "width": 390, "height": 1500})
+        keep(page, "status-phone", clip={"x": 0, "y": 0, "width": 390, "height": 1150})
 
 
 @pytest.mark.parametrize("options", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -152,6 +156,93 @@ def test_the_figures_open_and_match_the_chart(browser, filled):
         assert rows.first.is_visible()
         newest = page.locator("table.runs tr", has_text="support-tutor").first.locator("td.score").text_content()
         assert rows.first.locator("td").nth(1).text_content() == newest
+
+
+def violations(page) -> list[str]:
+    """What axe finds on the page, by rule and element; WCAG 2.2 A and AA, and its best practices."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]})
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:120]}: {one['nodes'][0]['failureSummary']}"
+        for one in found.response["violations"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", ITEM_PAGE], ids=["status", "item"])
+def test_axe_finds_nothing(browser, filled, path, scheme):
+    """Status and item page, light and dark, everything unfolded: no violation of WCAG A and AA or of good practice."""
+    with visit(browser, filled.url + path, color_scheme=scheme, bypass_csp=True, **DESKTOP) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
+        assert violations(page) == []
+        if path == ITEM_PAGE:
+            keep(page, f"item-{scheme}")
+
+
+@pytest.mark.parametrize("path", ["/", ITEM_PAGE], ids=["status", "item"])
+def test_axe_finds_nothing_on_a_phone(browser, filled, path):
+    """Nor at 390 pixels, where tables become lists, and nothing is wider than the screen."""
+    with visit(browser, filled.url + path, bypass_csp=True, **PHONE) as page:
+        assert overflow(page) == 0
+        page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
+        assert overflow(page) == 0
+        assert violations(page) == []
+
+
+def test_every_chart_has_an_alternative_and_a_table(browser, filled):
+    """Who does not see a picture reads what it shows and finds its figures beside it."""
+    with visit(browser, filled.url, **DESKTOP) as page:
+        pictures = page.locator("figure picture img")
+        assert pictures.count() == 21
+        for place in range(pictures.count()):
+            assert "table" in pictures.nth(place).get_attribute("alt")
+        without = "f => !f.closest('section, article').querySelector('table')"
+        assert page.evaluate(f"[...document.querySelectorAll('figure')].filter({without}).length") == 0
+
+
+def test_a_chart_opened_by_itself_is_drawn_in_its_colours(browser, filled):
+    """Its own policy lets its one style sheet through: lines and areas have the palette's colours."""
+    with visit(browser, f"{filled.url}/charts/score.svg?deployment=support-tutor&item_set=tutoring", **DESKTOP) as page:
+        area = "getComputedStyle(document.querySelector('.serie-0 .line'))"
+        assert page.evaluate(f"{area}.fill") == "rgb(211, 223, 250)"
+        assert page.evaluate(f"{area}.stroke") == "none"
+
+
+def test_sections_refresh_and_keep_what_was_opened(browser, filled):
+    """A new event appears without a reload; what was unfolded stays unfolded; the reader can stop it."""
+    with visit(browser, filled.url, **DESKTOP) as page:
+        details = page.locator("#subject-1 details").first
+        details.locator("summary").click()
+        page.evaluate("document.activeElement.blur()")
+        page.evaluate("window.stays = true")
+        filled.store.save_event(Event("benchmark_paused", "late-comer", filled.control.now))
+        filled.control.now += 60
+        page.evaluate("document.dispatchEvent(new Event('eqwatch:refresh'))")
+        page.locator("#s-events", has_text="late-comer").wait_for()
+        assert page.evaluate("window.stays")
+        assert page.locator("#subject-1 details").first.get_attribute("open") is not None
+        assert "UTC" not in page.locator("#s-events time").first.text_content()
+        page.get_by_role("button", name="Stop refreshing").click()
+        assert page.get_by_role("button", name="Refresh every 30 s").is_visible()
+
+
+def test_the_figures_under_the_pointer_are_told(browser, filled):
+    """Over a chart the nearest run's time, score and level."""
+    with visit(browser, filled.url, **DESKTOP) as page:
+        chart = page.locator("#subject-1 [data-figures] img").first
+        chart.hover(position={"x": 300, "y": 100})
+        page.wait_for_function(
+            """() => {
+              const image = document.querySelector("#subject-1 [data-figures] img");
+              const box = image.getBoundingClientRect();
+              const at = {clientX: box.right - 40, clientY: box.top + 90};
+              image.dispatchEvent(new PointerEvent("pointermove", at));
+              return !document.querySelector("#subject-1 .tip").hidden;
+            }"""
+        )
+        told = page.locator("#subject-1 .tip").text_content()
+        assert told.startswith("12 Nov 2026, 16:54 · Score 8")
+        assert "Level, 95% interval" in told
 
 
 CONTRAST = """

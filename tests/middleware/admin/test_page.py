@@ -119,7 +119,7 @@ def test_what_changed_is_shown_item_by_item(filled):
     links = [attributes["href"] for attributes in page.all("a") if attributes["href"].startswith("/items/tutoring/")]
     assert len(links) == 6
     assert "of 40 items are surely lower" in page.text
-    assert page.text.index("Emotions read less well") < page.text.index("Branches of emotional intelligence")
+    assert page.text.index("Branches of emotional intelligence") < page.text.index("Emotions read less well")
 
 
 def test_an_open_incident_shows_its_evidence_and_how_to_close_it(filled):

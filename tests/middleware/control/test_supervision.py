@@ -5,6 +5,7 @@ import contextlib
 import random
 
 from middleware.control.supervision import Supervisor, Worker
+from middleware.records.worker import WorkerFailures
 
 
 def test_a_failing_worker_is_restarted_and_its_sibling_goes_on() -> None:
@@ -31,11 +32,14 @@ def test_a_failing_worker_is_restarted_and_its_sibling_goes_on() -> None:
             [Worker("fragile", fragile), Worker("steady", steady)],
             count_restart=restarts.append,
             rng=random.Random(1),
+            clock=lambda: 17.0,
         )
         running = asyncio.ensure_future(supervisor.run())
         while not restarts:
             await asyncio.sleep(0)
         assert supervisor.states == {"fragile": "restarting: RuntimeError", "steady": "running"}
+        failed = {"fragile": WorkerFailures(1, "RuntimeError", 17.0), "steady": WorkerFailures()}
+        assert supervisor.failures == failed
         await asyncio.wait_for(recovered.wait(), 30)
         assert supervisor.states["fragile"] == "running"
         assert (restarts, sibling_started) == (["fragile"], [1])

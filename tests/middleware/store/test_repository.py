@@ -117,6 +117,47 @@ def test_an_acknowledged_answer_is_never_written_over(store: Store) -> None:
     assert store.item_results("run-1") == [RESULT]
 
 
+def test_the_answers_to_one_item_of_a_set_come_with_their_runs(store: Store) -> None:
+    """Newest first, over all deployments; the same id in another set is another item."""
+    for number, item_set in enumerate(("tutoring", "tutoring", "tutoring_b", "tutor%")):
+        protocol = dataclasses.replace(PROTOCOL, item_set=item_set)
+        run = dataclasses.replace(RUN, id=f"run-{number}", protocol=protocol, deployment=f"d{number}")
+        store.begin_run(run)
+        store.save_item(dataclasses.replace(RESULT, run_id=run.id, at=RESULT.at + number))
+    found = store.item_answers("tutoring", "a")
+    assert [(run.id, run.deployment, result.run_id) for run, result in found] == [
+        ("run-1", "d1", "run-1"),
+        ("run-0", "d0", "run-0"),
+    ]
+    assert found[1][1] == dataclasses.replace(RESULT, run_id="run-0")
+    assert [run.id for run, _ in store.item_answers("tutor%", "a")] == ["run-3"]
+    assert store.item_answers("tutoring", "b") == []
+    assert len(store.item_answers("tutoring", "a", limit=1)) == 1
+
+
+def test_probes_of_a_span_of_time(store: Store) -> None:
+    """From its begin on, and before its end."""
+    for turn, at in enumerate((10.0, 20.0, 30.0), 1):
+        store.save_probe(dataclasses.replace(PROBE, turn=turn, at=at))
+    assert [probe.at for probe in store.probes(since=10.0, until=30.0)] == [20.0, 10.0]
+
+
+def test_tokens_are_told_by_purpose_and_type(store: Store) -> None:
+    """Sums since the start of the minute; what was before is not in them."""
+    for purpose, type_, tokens, at in (
+        ("benchmark", "prompt", 5, 100.0),
+        ("benchmark", "prompt", 7, 130.0),
+        ("benchmark", "completion", 2, 190.0),
+        ("probe", "prompt", 3, 200.0),
+    ):
+        store.add_tokens(purpose, type_, tokens, at)
+    assert store.token_usage(125.0) == {
+        ("benchmark", "prompt"): 7,
+        ("benchmark", "completion"): 2,
+        ("probe", "prompt"): 3,
+    }
+
+
 def test_a_refusal_is_an_answer(store: Store) -> None:
     """What the model did say stays, whether it could be scored or not."""
     store.begin_run(RUN)

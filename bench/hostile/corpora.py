@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["HALVES", "checked", "counted", "load", "said", "table", "wilson"]
+__all__ = ["HALVES", "checked", "counted", "load", "ordinary", "said", "table", "wilson"]
 
 FOLDER = Path(__file__).parent
 HALVES = ("open", "sealed")
@@ -18,6 +18,12 @@ _LEAST = 30  # a share of fewer is a count and nothing more
 def load(name: str, half: str) -> list[dict[str, Any]]:
     """The rows of one half of a corpus."""
     return [json.loads(line) for line in (FOLDER / f"{name}_{half}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def ordinary(half: str) -> list[dict[str, Any]]:
+    """User messages that were written for another bench, about nothing of this kind: text and domain."""
+    path = FOLDER.parent / "anchor" / f"{half}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def checked() -> bool:

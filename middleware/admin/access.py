@@ -1,8 +1,8 @@
 """Decides whether a request to the admin listener may pass: pure rules on headers, no I/O.
 
-Default deny: reading needs the scope ``read``, handing in exchanges ``ingest``, everything else ``operate``. Without a
-token only loopback is served, and then Host and origin are checked, since any page in a browser on this machine can
-reach loopback (DNS rebinding, CSRF).
+Default deny: reading needs the scope ``read``, handing in exchanges ``ingest``, kept content and everything else
+``operate``. Without a token only loopback is served, and then Host and origin are checked, since any page in a browser
+on this machine can reach loopback (DNS rebinding, CSRF).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 # Hands in exchanges: open to the token of pods and applications, which may do nothing else.
 _INGESTING = frozenset({"/api/v1/exchanges", "/api/v1/observations", "/v1/traces"})
 # Asks for something by POST only because the question does not fit into a URL.
+_CONVERSATIONS = "/api/v1/conversations/"
 _READING_POSTS = frozenset({"/api/v1/conversations/lookup"})
 
 
@@ -100,6 +101,8 @@ class Access:
 def _needed(method: str, path: str) -> Scope:
     if path in _INGESTING and method not in _SAFE_METHODS:
         return "ingest"
+    if path.startswith(_CONVERSATIONS) and path.endswith("/content"):
+        return "operate"  # what people said is not for everybody who may look at numbers
     return "read" if method in _SAFE_METHODS or path in _READING_POSTS else "operate"
 
 

@@ -9,6 +9,7 @@ from middleware.admin import (
     calls,
     conversations,
     emotions,
+    erasing,
     errors,
     health,
     ingest,
@@ -39,7 +40,7 @@ def create_app(state: AdminState) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     errors.install(app)
-    apis = (api, conversations, emotions, stream, operate, calls, ingest, traces, webhooks)
+    apis = (api, conversations, erasing, emotions, stream, operate, calls, ingest, traces, webhooks)
     for module in (health, *apis, page, item_page):
         app.include_router(module.router(state))
     app.add_middleware(stream.SlowReaders, feed=state.feed)

@@ -8,10 +8,13 @@ __all__ = [
     "AcknowledgeBody",
     "BenchmarkState",
     "CallsState",
+    "ContentTurn",
+    "ConversationContent",
     "ConversationEmotions",
     "ConversationId",
     "DeploymentBody",
     "EmotionReading",
+    "ErasedBody",
     "EventBody",
     "EventId",
     "LastProbe",
@@ -142,6 +145,33 @@ class ConversationEmotions(BaseModel):
     emotions: dict[str, EmotionReading]
     anticipated: dict[str, EmotionReading]
     last_probe: LastProbe
+
+
+class ContentTurn(BaseModel):
+    """What was said in one turn, redacted."""
+
+    turn: int
+    at: float
+    user: str
+    assistant: str
+
+
+class ConversationContent(BaseModel):
+    """What is kept of a conversation, by turn."""
+
+    conversation: str
+    deployment: str
+    turns: list[ContentTurn]
+
+
+class ErasedBody(BaseModel):
+    """How many rows were removed. events: those that named the conversation."""
+
+    conversation: str
+    scores: int
+    content: int
+    events: int
+    places: int
 
 
 class UpgradeVerdictBody(BaseModel):

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from middleware.admin.access import Access
 from middleware.admin.feed import EventFeed
 from middleware.metrics import Metrics
+from middleware.records.content import Content, SealedContent
 from middleware.records.emotion_report import EmotionReport
 from middleware.records.standing import Standing
 from middleware.records.worker import WorkerFailures
@@ -101,7 +102,8 @@ class AdminState:
     lookup: the id of the conversation that these chat messages belong to, or None. acknowledge: False for an unknown
     alarm. emotions: what is known of a deployment's users over time. refresh_relay: fetches the relay's numbers within
     a short limit of its own. ingest: takes exchanges from the network; None where nobody does. wake_webhooks: a message
-    became due. clock: Unix seconds.
+    became due. open_content: reads kept content; None without a key. forget: these conversations (salted ids) were
+    erased, also from memory. clock: Unix seconds.
     """
 
     store: Store
@@ -137,3 +139,5 @@ class AdminState:
     ingest: Ingest | None = None
     webhooks: tuple[WebhookInfo, ...] = ()
     wake_webhooks: Callable[[], None] = lambda: None
+    open_content: Callable[[SealedContent], Content] | None = None
+    forget: Callable[[Sequence[str]], None] = lambda _: None

@@ -17,6 +17,7 @@ from middleware.cli.compare import compare
 from middleware.cli.config import app as config_app
 from middleware.cli.dashboards import dashboards
 from middleware.cli.demo import demo
+from middleware.cli.erase import erase
 from middleware.cli.exit_codes import COULD_NOT_ASK, INTERRUPTED, WRONG_USE
 from middleware.cli.fake_upstream import fake_upstream
 from middleware.cli.gate import gate
@@ -69,6 +70,7 @@ app.command()(run)
 app.command()(score)
 app.command()(status)
 app.command()(runs)
+app.command()(erase)
 app.command()(compare)
 app.command()(gate)
 app.command()(plan)

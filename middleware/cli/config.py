@@ -74,6 +74,15 @@ def webhook_secret() -> None:
     typer.echo(f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
 
 
+@app.command("content-key")
+def content_key() -> None:
+    """Print a new key for kept content: set it as EQWATCH_STORE_CONTENT_KEY, and keep it apart from the store.
+
+    Example: eqwatch config content-key
+    """
+    typer.echo(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+
 def _remarks(settings: Settings) -> list[str]:
     """What is valid, and yet may not be what was meant."""
     remarks = [] if settings.upstream.url else ["upstream.url is not set: pass --upstream URL to serve"]

@@ -1,6 +1,6 @@
 """What the admin app is given: the other parts' handles and callables, in the shape that it asks for."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -17,6 +17,7 @@ from middleware.control.probing import Probing
 from middleware.control.shown_items import ShownItems
 from middleware.control.switch import CallSwitch
 from middleware.metrics import Metrics
+from middleware.records.content import Content, SealedContent
 from middleware.records.emotion_report import EmotionReport
 from middleware.records.event import Event
 from middleware.records.standing import Standing
@@ -50,6 +51,8 @@ def admin_state(
     workers: Callable[[], Mapping[str, str]],
     failures: Callable[[], Mapping[str, WorkerFailures]],
     wake_webhooks: Callable[[], None],
+    open_content: Callable[[SealedContent], Content] | None = None,
+    forget: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> AdminState:
     """Everything wired. link: None in a monitor, which has no relay.
 
@@ -113,6 +116,8 @@ def admin_state(
         ingest=ingest,
         webhooks=tuple(WebhookInfo(w.name, w.format, w.groups, w.deployments) for w in settings.webhooks),
         wake_webhooks=wake_webhooks,
+        open_content=open_content,
+        forget=forget,
     )
 
 

@@ -32,6 +32,7 @@ from middleware.control.link import RelayLink
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.control.probing import Probing
 from middleware.control.remembering import Remembering
+from middleware.control.retention import Retention
 from middleware.control.supervision import Supervisor, Worker
 from middleware.control.switch import CallSwitch
 from middleware.control.telling import Estimates, make_sender
@@ -40,6 +41,7 @@ from middleware.control.watching import Watches
 from middleware.control.yielding import Yielding
 from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics, RelayCollector
+from middleware.probe.keeping import ContentCipher, Keeper, content_cipher
 from middleware.probe.redaction import redacted
 from middleware.records.event import Event
 from middleware.records.exchange import Exchange
@@ -113,7 +115,8 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             metrics=shared.metrics,
             clock=shared.clock,
         )
-        probing = await _probing(shared, stack, queue, observations, judges, remembering)
+        cipher = content_cipher(settings)
+        probing = await _probing(shared, stack, queue, observations, judges, remembering, cipher)
         arrivals = _arrivals(shared, probing, observations)
         await _known_again(remembering, probing, arrivals)
         emotions = _emotions(shared, judges, benchmarking)
@@ -123,6 +126,8 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         probing.on_saved.append(recent.take)
         workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
         workers.append(Worker("places", remembering.run))
+        retention = Retention(settings.store, store=shared.store, metrics=shared.metrics, clock=shared.clock)
+        workers.append(Worker("retention", retention.run))
         workers.append(Worker("budget", shared.budget.run))
         workers.append(Worker("events", Elsewhere(shared.store, shared.feed).run))
         workers.append(Worker("emotions", emotions.run))
@@ -164,6 +169,8 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             switch=shared.switch,
             workers=lambda: supervised[0].states,
             failures=lambda: supervised[0].failures,
+            open_content=cipher.open if cipher is not None else None,
+            forget=emotions.forget,
             wake_webhooks=sender.resent if sender is not None else lambda: None,
         )
         admin = AdminServer(create_app(state), settings.admin, closing=shared.feed.close)
@@ -292,7 +299,9 @@ async def _probing(
     observations: asyncio.Queue[Observation],
     judges: Judges,
     remembering: Remembering,
+    cipher: ContentCipher | None,
 ) -> Probing:
+    keeper = Keeper(cipher, put=shared.spool.put, save=shared.store.save_content) if cipher is not None else None
     probe = shared.settings.probe
     return Probing(
         shared.settings,
@@ -309,6 +318,7 @@ async def _probing(
         clock=shared.clock,
         judges=judges,
         remember=remembering.take,
+        keep=keeper.keep if keeper is not None and shared.settings.store.keep_content else lambda _turn: None,
         write=Estimates(shared.settings, store=shared.store, publish=shared.publish, clock=shared.clock).write,
     )
 

@@ -45,12 +45,18 @@ class Emotions:
         self._interval = interval_seconds
         self._model_points = model_points
         self._waiting: list[ProbeResult] = []
+        self._forgotten: list[str] = []
         self._deployments: dict[str, DeploymentEmotions] = {}
         self._reports: dict[str, EmotionReport] = {}
 
     def take(self, result: ProbeResult) -> None:
         """A result that was saved; never blocks."""
         self._waiting.append(result)
+
+    def forget(self, conversations: Sequence[str]) -> None:
+        """Leave erased conversations out from the next look on; never blocks."""
+        self._waiting = [result for result in self._waiting if result.conversation not in conversations]
+        self._forgotten.extend(conversations)
 
     def report(self, deployment: str) -> EmotionReport | None:
         """What the last look found, or None of a deployment that is not sampled or not looked at yet."""
@@ -76,6 +82,9 @@ class Emotions:
     async def look(self) -> None:
         """One look at every deployment: numbers, events of drifts that began, state."""
         waiting, self._waiting = self._waiting, []
+        forgotten, self._forgotten = self._forgotten, []
+        for known in self._deployments.values():
+            known.forget(forgotten)
         for result in waiting:
             if (deployment := self._deployments.get(result.deployment)) is not None:
                 deployment.add(result)

@@ -35,6 +35,7 @@ class Probing:
     """Owns the tracker of conversations. on_saved: called with each result that is saved; must not block.
 
     write: how the spool's thread saves a result; by default the store's own way. remember: keeps a place for `restore`.
+    keep: is shown each turn that is going to be probed; must not block.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class Probing:
         judges: Judges = Judges(),  # noqa: B008 - frozen
         write: Callable[[ProbeResult], object] | None = None,
         remember: Callable[[Place], object] = lambda _: None,
+        keep: Callable[[Turn], object] = lambda _: None,
     ) -> None:
         self.salt = salt
         self._tracker = ConversationTracker(salt)
+        self._keep = keep
         self.on_saved: list[Callable[[ProbeResult], object]] = []
 
         def save(result: ProbeResult) -> None:
@@ -126,6 +129,7 @@ class Probing:
                 group.create_task(key.run())
 
     def _rate(self, turn: Turn) -> None:
+        self._keep(turn)
         for key in self._keys:
             key.offer(turn)
 

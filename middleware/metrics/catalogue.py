@@ -523,6 +523,22 @@ _PROBES: tuple[Family, ...] = (
         ("deployment", "window"),
     ),
     Family(
+        "retention_removed_total",
+        "counter",
+        "probes",
+        "Rows removed because they were older than store.content_days or store.scores_days; kind: content, scores.",
+        "1",
+        ("kind",),
+    ),
+    Family(
+        "retention_verified_timestamp_seconds",
+        "gauge",
+        "probes",
+        "When it was last looked and found that nothing older than wanted is left; kind: content, scores.",
+        "seconds",
+        ("kind",),
+    ),
+    Family(
         "injection_flags_total",
         "counter",
         "probes",

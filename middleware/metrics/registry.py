@@ -132,6 +132,8 @@ class Metrics:
         self.drift_expressed_evidence_ratio = make.gauge("drift_expressed_evidence_ratio")
         self.drift_active = make.gauge("drift_active")
         self.drift_window_conversations = make.gauge("drift_window_conversations")
+        self.retention_removed_total = make.counter("retention_removed_total")
+        self.retention_verified_timestamp_seconds = make.gauge("retention_verified_timestamp_seconds")
         self.injection_flags_total = make.counter("injection_flags_total")
         self.awareness_reads_total = make.counter("awareness_reads_total")
         self.awareness_age_seconds = make.histogram("awareness_age_seconds")

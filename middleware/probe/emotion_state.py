@@ -102,6 +102,10 @@ class DeploymentEmotions:
         """Take a result, in any order."""
         self._log.add(result)
 
+    def forget(self, conversations: Iterable[str]) -> None:
+        """Leave conversations out from now on. What they gave to a frozen reference is a number without a name."""
+        self._log.forget(conversations)
+
     def as_json(self) -> dict[str, Any]:
         """The state, for the store."""
         rule = self.rule

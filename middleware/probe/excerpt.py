@@ -13,6 +13,7 @@ from middleware.records.conversation import OMITTED, Message, ProbeFlag
 
 __all__ = ["Excerpt", "excerpt", "flags_of", "shown_to_judge", "up_to_user"]
 
+_ROOM = 20_000  # more than the longest thing that redaction takes out, a private key
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
 
@@ -67,7 +68,7 @@ def excerpt(messages: Sequence[Message], *, characters: int, clean: Callable[[st
     shortened = False
     left = characters
     for turn in reversed(turns):
-        cleaned = [Message(message.role, clean(message.text)) for message in turn]
+        cleaned = [Message(message.role, _cleaned(message.text, clean, characters)) for message in turn]
         if not shown:
             each = max(40, characters // len(cleaned))
             shortened = any(len(message.text) > each for message in cleaned)
@@ -95,6 +96,19 @@ def _turns(spoken: Sequence[Message]) -> list[list[Message]]:
             turns.append([])
         turns[-1].append(message)
     return turns
+
+
+def _cleaned(text: str, clean: Callable[[str], str], characters: int) -> str:
+    """All of it; of a huge text both ends, with room to spare: its middle is left out anyway, and cleaning takes time.
+
+    The ends are cut at white space and cleaned each for itself, so that no half of a word is left.
+    """
+    room = 2 * characters + _ROOM
+    if len(text) <= 2 * room:
+        return clean(text)
+    head, _, _ = text[:room].rpartition(" ")
+    _, _, tail = text[-room:].partition(" ")
+    return f"{clean(head)}\n[{len(text) - len(head) - len(tail)} characters left out]\n{clean(tail)}"
 
 
 def _shortened(text: str, characters: int) -> str:

@@ -4,7 +4,7 @@ Sessions: a conversation that rests longer than the time after which a turn coun
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -75,6 +75,11 @@ class RatingLog:
         turn.at = max(turn.at, result.at)
         if result.outcome == "scored" and self._emotions == result.emotions.keys() and not result.steered:
             self._rate(turn, result)
+
+    def forget(self, conversations: Iterable[str]) -> None:
+        """Remove all that is known of these."""
+        for conversation in conversations:
+            self._conversations.pop(conversation, None)
 
     def _rate(self, turn: RatedTurn, result: ProbeResult) -> None:
         known = result.judge in self._versions

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from middleware.records.emotions import DEFAULT_EMOTIONS, RESERVED
 from middleware.records.threshold import Threshold, parse_threshold
+from middleware.settings.store import StoreSettings
 from middleware.settings.types import Duration, Section, parse_duration
 from middleware.settings.webhooks import WebhookSettings, checked_public_url
 
@@ -326,12 +327,6 @@ class BudgetSettings(Section):
                 "and price_per_million_completion_tokens"
             )
         return self
-
-
-class StoreSettings(Section):
-    """Where results are kept."""
-
-    url: SecretStr | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data directory.")
 
 
 class LogSettings(Section):

@@ -22,6 +22,7 @@ from middleware.records.benchmark import ItemResult, Run, RunStatus
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
 from middleware.store import baselines, journal, ledger, probes, runs, slots, sqlite_file
+from middleware.store.contents import Contents
 from middleware.store.engine import WRITE, WriterLock, limited, make_engine, sqlite_path
 from middleware.store.failures import mapped
 from middleware.store.health import Health
@@ -51,7 +52,7 @@ class OpenReport:
     set_aside: Path | None = None
 
 
-class Store(Outbox, Places):
+class Store(Outbox, Places, Contents):
     """Runs, results, probes, slots, events, states and baselines in SQLite (a file) or PostgreSQL."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -118,6 +119,17 @@ class Store(Outbox, Places):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             return MigrationContext.configure(connection).get_current_revision() or ""
+
+    def _checkpoint(self) -> None:
+        """Empty SQLite's log, which may still hold what was removed; in the file it was overwritten (secure_delete)."""
+        if self._path is None:
+            return
+        with mapped(), self._exclusive():
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
 
     def _exclusive(self) -> AbstractContextManager[None]:
         return self._writer.held() if self._writer is not None else nullcontext()

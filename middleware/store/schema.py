@@ -1,6 +1,7 @@
 """The tables, once for SQLite and PostgreSQL. Times are Unix seconds, UTC.
 
-Conversations are salted hashes and scores only: no column here can hold what a user or a model said in a conversation.
+Conversations are salted hashes and scores. No column holds what a user or a model said but ``contents.sealed``, which
+is encrypted and empty unless the operator switched that on.
 ``item_results.answer_text`` is the model's answer to a benchmark item, which no user wrote.
 """
 
@@ -23,6 +24,7 @@ from sqlalchemy import (
 __all__ = [
     "baselines",
     "budget_windows",
+    "contents",
     "deliveries",
     "events",
     "informed_calls",
@@ -204,6 +206,19 @@ places = Table(
     Column("at", Double, nullable=False),
     Index(None, "at"),
     sqlite_autoincrement=True,
+)
+
+# What was said in sampled turns, only where the operator switched that on: redacted, then encrypted, then put here.
+contents = Table(
+    "contents",
+    metadata,
+    Column("deployment", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("sealed", Text, nullable=False),
+    PrimaryKeyConstraint("conversation", "turn", "deployment"),
+    Index(None, "at"),
 )
 
 deliveries = Table(

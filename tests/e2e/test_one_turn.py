@@ -1,10 +1,12 @@
 """One turn of a real conversation, followed from the SDK to the API that tells the application what was seen."""
 
+import base64
 import json
 import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 from openai import OpenAI
 
@@ -101,3 +103,33 @@ def test_no_key_and_no_text_is_written_anywhere(
     for path, data in written.items():
         for forbidden in (SECRET_TEXT, "client-key-of-the-test", "operator-key-of-the-test", "lesson-7"):
             assert forbidden.encode() not in data, f"{forbidden} in {path.name}"
+
+
+def test_kept_content_is_sealed_in_every_file_and_erased_on_demand(
+    real_model: str, start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """With the key it is read through the API, redacted; no file holds a word of it; erased, no file knows the id."""
+    key = base64.urlsafe_b64encode(b"0123456789abcdef0123456789abcdef").decode()
+    sidecar = start_sidecar(
+        real_model,
+        CONFIG,
+        EQWATCH_UPSTREAM_API_KEY="operator-key-of-the-test",
+        EQWATCH_STORE_KEEP_CONTENT="true",
+        EQWATCH_STORE_CONTENT_KEY=key,
+    )
+    ask(sidecar, [{"role": "user", "content": f"My {SECRET_TEXT} died. Write to ada@example.org"}], stream=False)
+    path = "/api/v1/conversations/lesson-7"
+    kept = eventually(lambda: sidecar.json(f"{path}/content"), seconds=90, what="the turn is kept")
+    assert kept["turns"][0]["user"] == f"My {SECRET_TEXT} died. Write to [email]"
+    emotions = eventually(lambda: sidecar.json(f"{path}/emotions"), seconds=90, what="the emotions are served")
+    with httpx2.Client(base_url=sidecar.admin, trust_env=False, timeout=30) as client:
+        erased = client.delete(path).json()
+        assert erased["content"] == 1
+        assert erased["scores"] >= 1
+        assert client.get(f"{path}/content").status_code == client.get(f"{path}/emotions").status_code == 404
+    sidecar.child.stop()
+    written = {file: file.read_bytes() for file in sidecar.data_dir.rglob("*") if file.is_file()}
+    written[sidecar.log] = sidecar.log.read_bytes()
+    for file, data in written.items():
+        for forbidden in (SECRET_TEXT, "ada@example.org", key, emotions["id"]):
+            assert forbidden.encode() not in data, f"{forbidden} in {file.name}"

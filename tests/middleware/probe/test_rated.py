@@ -49,6 +49,13 @@ def test_results_of_a_turn_come_together_in_any_order() -> None:
     assert turn.expressed_again == {"reference": {"Confusion": 5.5, "Boredom": 5.5}}
 
 
+def test_a_forgotten_conversation_is_gone_and_others_stay() -> None:
+    """As if nothing had been rated; one that is not known is no error."""
+    made = log(result(1, "perception", 4.0), result(1, "perception", 5.0, conversation="c2"))
+    made.forget(["c1", "c9"])
+    assert [session.conversation for session in made.sessions(GAP)] == ["c2"]
+
+
 def test_ratings_of_text_that_tried_to_steer_the_judge_are_left_out() -> None:
     """Nobody moves the windows with such text; a cut alone leaves nothing out."""
     made = log(

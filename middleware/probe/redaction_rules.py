@@ -1,0 +1,198 @@
+"""The rules of redaction, in their order: secrets, links and identifiers here, names and addresses beside."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from middleware.probe.redaction_places import ADDRESSES, NAMES
+
+__all__ = ["RULES", "Kind", "Rule"]
+
+Kind = Literal["secret", "url", "email", "iban", "card", "ip", "phone", "address", "name"]
+
+
+def _always(_piece: str, _before: str) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What to find; the group ``it`` is what is taken, else all. accepts: a check of the piece and of what precedes.
+
+    digits: nothing is found without one, so that text without any is not searched.
+    """
+
+    kind: Kind
+    pattern: re.Pattern[str]
+    accepts: Callable[[str, str], bool] = _always
+    digits: bool = False
+
+
+def _luhn(piece: str, _before: str) -> bool:
+    """ISO/IEC 7812-1, annex B."""
+    digits = [int(character) for character in piece if character.isdigit()]
+    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
+        return False
+    doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _iban(piece: str, _before: str) -> bool:
+    """ISO 13616-1: the rearranged number is 1 modulo 97."""
+    compact = "".join(piece.split()).replace("-", "").upper()
+    if not 15 <= len(compact) <= 34:
+        return False
+    return int("".join(str(int(character, 36)) for character in compact[4:] + compact[:4])) % 97 == 1
+
+
+_NUMBER_OF = re.compile(
+    r"(?:order|invoice|ticket|parcel|tracking|booking|reference|ref|sku|serial|part|model|item|commande|facture|colis"
+    r"|pedido|factura|encomenda|bestell\w{0,10}|rechnung\w{0,10}|auftrag\w{0,10}|sendung\w{0,10}|kunden\w{0,10}|ordine|fattura|bestelling|factuur"
+    r"|zam[oó]wieni\w{0,3}|faktura|paczk\w{0,3}|заказ\w{0,3}|счет|счёт|sipari[sş]\w{0,3}|fatura|注文番号|订单号?|주문번호|रसीद|bestilling|beställning\w{0,3})"
+    r"(?: ?(?:number|no|n[o°º]|nr|num|id|номер|番号|#))?\W{0,6}$|(?:[#№]|\bn[°º]|\bno\.) ?$",
+    re.IGNORECASE,
+)
+
+
+def _phone(piece: str, before: str) -> bool:
+    digits = sum(character.isdigit() for character in piece)
+    return 7 <= digits <= 15 and not _NUMBER_OF.search(before) and not _DATE.fullmatch(piece.strip())
+
+
+_DATE = re.compile(r"\d{1,2}[./ -]\d{1,2}[./ -]\d{2,4}|\d{4}[./ -]\d{1,2}[./ -]\d{1,2}")
+_VERSION = re.compile(
+    r"(?:\bv|\bver\.?|version|versi[oó]n|vers[aã]o|versione|wersj\w|версия\w?|build|release|firmware|update|pip|sürüm|版本|バージョン|버전)\s{0,2}$",
+    re.IGNORECASE,
+)
+
+
+def _ip4(piece: str, before: str) -> bool:
+    return all(int(octet) <= 255 for octet in piece.split(".")) and not _VERSION.search(before)
+
+
+def _ip6(piece: str, _before: str) -> bool:
+    try:
+        ipaddress.IPv6Address(piece)
+    except ValueError:
+        return False
+    return piece.count(":") >= 3 and any(character.isdigit() for character in piece)
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def _mixed(piece: str, _before: str) -> bool:
+    """Letters and digits together, as in keys; long words, long numbers and UUIDs are none."""
+    if _UUID.fullmatch(piece):
+        return False
+    return any(c.isdigit() for c in piece) and any(c.isalpha() for c in piece) and len(set(piece)) > 8
+
+
+def _chosen(piece: str, _before: str) -> bool:
+    """As passwords are chosen: letters, and a digit or a mark inside."""
+    core = piece.rstrip("!?")
+    return any(c.isalpha() for c in piece) and any(
+        c.isdigit() or not c.isalnum() for c in core.replace("'", "").replace("’", "")
+    )
+
+
+_PASSWORD = (
+    r"(?:pass ?(?:word|wd|phrase|code|wort)|\bpwd|\bpin\b|kennwort|mot de passe|contraseñ\w|\bclave\b|\bsenha|palavra-passe|wachtwoord|lösenord|has[lł]\w{0,3}\b"
+    r"|пароль|пароля|паролем|şifre\w{0,3}|\bparola\w{0,3}|密码|密碼|パスワード|비밀번호|암호|كلمة المرور|كلمة السر|पासवर्ड|kata sandi|mật khẩu|api[-_ ]?key|secret key|client[-_ ]secret|\btoken)"
+)
+_AT = (
+    r"(?:\(at\)|\[at\]|\{at\}|\(ät\)|@| at | arroba | chiocciola | arobase | apenstaartje | małpa | собака | snabel-a )"
+)
+_DOT = r"(?:\(dot\)|\[dot\]|\{dot\}|\(punkt\)|\.| dot | punkt | punto | point | ponto | punt | kropka | точка | nokta )"
+_DIGIT_WORD = (
+    r"(?:zero|one|two|three|four|five|six|seven|eight|nine|oh|double|null|eins|zwei|drei|vier|fünf|sechs|sieben|acht|neun"
+    r"|cero|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|zéro|deux|trois|quatre|cinq|sept|huit|neuf|due|tre|quattro|cinque|sei|sette|otto|nove)"
+)
+_KEYS = (
+    r"(?:access_token|id_token|refresh_token|token|sig|signature|x-amz-signature|x-goog-signature|api_?key|apikey|key|auth|authkey|auth_token"
+    r"|code|session|sessionid|sid|password|passwd|pwd|secret|jwt|ticket|otp|magic|invite|reset|hash|hmac|policy)"
+)
+_CALLS = r"(?:call|called|calling|tried|try|ring|rang|dial|dialed|dialled|phone|number|text|reach|mobile|cell|tel|whatsapp|sms)"
+
+RULES = (
+    Rule(
+        "secret",
+        re.compile(
+            r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,16384}?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$|(?=-----BEGIN))",
+            re.DOTALL,
+        ),
+    ),
+    Rule(
+        "url",
+        re.compile(
+            rf"\bhttps?://[^\s<>\"'，。、）]{{1,400}}[?&#]{_KEYS}=[^\s<>\"'，。、）]{{4,2000}}(?<![.,;:!?)])",
+            re.IGNORECASE,
+        ),
+    ),
+    Rule("secret", re.compile(r"\beyJ[\w-]{8,4096}\.[\w-]{2,8192}\.[\w-]{0,4096}", re.ASCII)),
+    Rule("secret", re.compile(r"(?<=://)[^\s/:@]{1,200}:[^\s/@]{1,200}(?=@)")),
+    Rule("secret", re.compile(r"\b(?:bearer|basic) [\w+/=.~-]{12,4096}", re.IGNORECASE | re.ASCII)),
+    Rule(
+        "secret",
+        re.compile(
+            r"\b(?:sk|pk|rk)[-_](?:[a-z]{2,12}[-_]){0,3}[\w-]{16,400}|\bgh[pousr]_\w{20,255}|\bgithub_pat_\w{20,255}"
+            r"|\bglpat-[\w-]{16,255}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bxox[abeoprs]-[\w-]{10,255}|\bAIza[\w-]{30,60}"
+            r"|\bhf_\w{20,100}|\bnpm_\w{30,60}|\bpypi-[\w-]{40,400}|\bSG\.[\w-]{16,60}\.[\w-]{16,80}|\bya29\.[\w-]{20,400}",
+            re.ASCII,
+        ),
+    ),
+    Rule(
+        "secret",
+        re.compile(
+            rf"{_PASSWORD}[^\n]{{0,24}}?[\s:=\"'「は是]{{1,3}}(?P<it>[^\s\"'，。」]{{5,200}}[^\s\"'.,;:，。」)])",
+            re.IGNORECASE,
+        ),
+        _chosen,
+    ),
+    Rule("email", re.compile(r"(?<![\w.+-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b")),
+    Rule(
+        "email",
+        re.compile(
+            rf"(?<![\w.+-])[\w+-]{{1,40}}(?: ?{_DOT} ?[\w+-]{{1,40}}){{0,4}} ?{_AT} ?[\w-]{{1,40}}(?: ?{_DOT} ?[\w-]{{2,24}}){{1,4}}(?![\w-]| ?{_AT}|{_DOT}\w)",
+            re.IGNORECASE,
+        ),
+    ),
+    Rule(
+        "iban",
+        re.compile(r"\b[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?\b", re.ASCII),
+        _iban,
+    ),
+    Rule("card", re.compile(r"(?<![\d.,])\d(?:[ -]?\d){12,18}(?![\d])"), _luhn, digits=True),
+    Rule("ip", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)", re.ASCII), _ip4, digits=True),
+    Rule(
+        "ip",
+        re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{4,39}(?:\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])", re.ASCII),
+        _ip6,
+        digits=True,
+    ),
+    Rule(
+        "phone",
+        re.compile(
+            r"(?<![A-Za-z0-9_.,/+#-])(?:(?:\+|00)[1-9](?:[ ()./-]{0,3}\d){6,14}"
+            r"|\(?0[1-9]\d{0,4}\)?[ ./-]{0,3}\d(?:[ ./-]?\d){4,10}"
+            r"|\(\d{2,4}\) ?\d{3,4}[ -]?\d{4}"
+            r"|1\d{2}[ -]?\d{4}[ -]?\d{4}"
+            r"|0\d{1,3}-\d{3,4}-\d{4}"
+            r"|\(?[2-9]\d{2}\)?[ .-]{1,2}\d{3}[ .-]\d{4})(?![A-Za-z0-9_]|-\w|[.,]\d)"
+        ),
+        _phone,
+        digits=True,
+    ),
+    Rule(
+        "phone",
+        re.compile(rf"\b{_CALLS}\b[^\d\n]{{1,24}}(?P<it>\d{{3}}[ -]?\d{{4}})(?![\w-]|[.,]\d)", re.IGNORECASE),
+        _phone,
+        digits=True,
+    ),
+    Rule("phone", re.compile(rf"\b{_DIGIT_WORD}(?:[ ,-]{{1,2}}{_DIGIT_WORD}){{6,15}}\b", re.IGNORECASE)),
+    Rule("secret", re.compile(r"(?<![\w/+-])[\w+/=-]{32,4096}(?![\w/+-])", re.ASCII), _mixed, digits=True),
+    *(Rule("address", pattern, digits=True) for pattern in ADDRESSES),
+    *(Rule("name", pattern) for pattern in NAMES),
+)

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from middleware.admin.bodies import ConversationEmotions, ConversationId, EmotionReading, LastProbe, LookupBody
 from middleware.admin.errors import ApiError
 from middleware.admin.state import AdminState
+from middleware.awareness.adoption import Read
 from middleware.awareness.estimates import Estimate, estimates
 from middleware.records.conversation import ProbeResult
 from scorer.repeatability import Repeatability
@@ -23,7 +24,7 @@ def router(state: AdminState) -> APIRouter:
     async def emotions(conversation: str) -> ConversationEmotions:
         results = await _results(state, conversation)
         if not results:
-            state.metrics.awareness_reads_total.labels(outcome="not_found").inc()
+            state.metrics.awareness_reads_total.labels(channel="pull", outcome="not_found").inc()
             raise ApiError(
                 404,
                 "conversation_unknown",
@@ -33,7 +34,7 @@ def router(state: AdminState) -> APIRouter:
         report = state.emotions(results[0].deployment)
         known = report.repeatability if report is not None else {}
         body = emotions_body(conversation, results, state.clock(), known)
-        _count_read(state, body)
+        _note_read(state, body)
         return body
 
     @routes.post(
@@ -61,11 +62,12 @@ async def _results(state: AdminState, conversation: str) -> list[ProbeResult]:
     return []
 
 
-def _count_read(state: AdminState, body: ConversationEmotions) -> None:
-    state.metrics.awareness_reads_total.labels(outcome="found").inc()
-    ages = [reading.age_seconds for reading in body.emotions.values()]
-    if ages:
-        state.metrics.awareness_age_seconds.labels(deployment=body.deployment).observe(min(ages))
+def _note_read(state: AdminState, body: ConversationEmotions) -> None:
+    state.metrics.awareness_reads_total.labels(channel="pull", outcome="found").inc()
+    if body.emotions:
+        now = state.clock()
+        age = min(one.age_seconds for one in body.emotions.values())
+        state.on_read(Read("pull", body.deployment, body.id, now, now - age))
 
 
 def emotions_body(

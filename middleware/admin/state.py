@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from middleware.admin.access import Access
 from middleware.admin.feed import EventFeed
+from middleware.awareness.adoption import Read
 from middleware.metrics import Metrics
 from middleware.records.content import Content, SealedContent
 from middleware.records.emotion_report import EmotionReport
@@ -103,7 +104,7 @@ class AdminState:
     alarm. emotions: what is known of a deployment's users over time. refresh_relay: fetches the relay's numbers within
     a short limit of its own. ingest: takes exchanges from the network; None where nobody does. wake_webhooks: a message
     became due. open_content: reads kept content; None without a key. forget: these conversations (salted ids) were
-    erased, also from memory. clock: Unix seconds.
+    erased, also from memory. on_read: the application got an estimate. clock: Unix seconds.
     """
 
     store: Store
@@ -140,4 +141,5 @@ class AdminState:
     webhooks: tuple[WebhookInfo, ...] = ()
     wake_webhooks: Callable[[], None] = lambda: None
     open_content: Callable[[SealedContent], Content] | None = None
-    forget: Callable[[Sequence[str]], None] = lambda _: None
+    forget: Callable[[Sequence[str]], object] = lambda _: None
+    on_read: Callable[[Read], object] = lambda _: None

@@ -14,6 +14,7 @@ from middleware.admin.conversations import reading
 from middleware.admin.errors import ApiError
 from middleware.admin.feed import EventFeed, News, Subscription, TooManySubscribers
 from middleware.admin.state import AdminState
+from middleware.awareness.adoption import Read
 from middleware.awareness.estimates import estimates
 from middleware.awareness.recent import Told
 from middleware.records.conversation import ProbeResult
@@ -122,15 +123,26 @@ async def _stream(
             yield _message(event, cursor)
     if wants.estimates:
         for told in await _caught_up(state, wants, cursor.estimate):
+            _note_read(state, wants, told)
             yield _estimate(state, told, cursor)
     known = cursor.estimate or 0
     while (news := await subscribed.next()) is not None:
         if isinstance(news, Told):
             if _micros(news.at) > known:
+                _note_read(state, wants, news)
                 yield _estimate(state, news, cursor)
         elif news.id == 0 or news.id > (cursor.event or 0):
             cursor.event = max(news.id, cursor.event or 0)
             yield _message(news, cursor)
+
+
+def _note_read(state: AdminState, wants: Wanted, told: Told) -> None:
+    """A stream of everything is a dashboard's; an application asks for its deployment or its conversation."""
+    if wants.deployment or wants.conversations:
+        result = told.result
+        state.metrics.awareness_reads_total.labels(channel="stream", outcome="found").inc()
+        ended_at = result.turn_ended_at or result.at
+        state.on_read(Read("stream", result.deployment, result.conversation, state.clock(), ended_at))
 
 
 async def _replayed(state: AdminState, cursor: int | None) -> AsyncIterator[Event]:

@@ -1,7 +1,7 @@
 """The last estimates of each conversation, in memory: what is told at once, without asking the store. Bounded."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from middleware.awareness.estimates import Estimate, estimates
@@ -43,6 +43,11 @@ class Recent:
 
     def __len__(self) -> int:
         return len(self._results)
+
+    def forget(self, conversations: Iterable[str]) -> None:
+        """Of erased conversations nothing is kept."""
+        for conversation in conversations:
+            self._results.pop(conversation, None)
 
     def take(self, result: ProbeResult) -> None:
         """A result of a judge. What is no estimate, or is of a turn before the newest one, is told to nobody."""

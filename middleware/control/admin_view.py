@@ -9,6 +9,7 @@ from middleware.admin.access import Access
 from middleware.admin.feed import EventFeed
 from middleware.admin.ingest import Ingest
 from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade, WebhookInfo
+from middleware.awareness.adoption import Read
 from middleware.control.benchmarking import Benchmarking
 from middleware.control.budget import prices_of
 from middleware.control.link import RelayLink
@@ -51,8 +52,9 @@ def admin_state(
     workers: Callable[[], Mapping[str, str]],
     failures: Callable[[], Mapping[str, WorkerFailures]],
     wake_webhooks: Callable[[], None],
+    on_read: Callable[[Read], object],
     open_content: Callable[[SealedContent], Content] | None = None,
-    forget: Callable[[Sequence[str]], None] = lambda _: None,
+    forget: Callable[[Sequence[str]], object] = lambda _: None,
 ) -> AdminState:
     """Everything wired. link: None in a monitor, which has no relay.
 
@@ -118,6 +120,7 @@ def admin_state(
         wake_webhooks=wake_webhooks,
         open_content=open_content,
         forget=forget,
+        on_read=on_read,
     )
 
 

@@ -35,7 +35,7 @@ from middleware.control.remembering import Remembering
 from middleware.control.retention import Retention
 from middleware.control.supervision import Supervisor, Worker
 from middleware.control.switch import CallSwitch
-from middleware.control.telling import Estimates, make_sender
+from middleware.control.telling import Estimates, make_adoption, make_sender
 from middleware.control.tracing import traced
 from middleware.control.watching import Watches
 from middleware.control.yielding import Yielding
@@ -123,6 +123,10 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         probing.on_saved.append(emotions.take)
         recent = Recent(emotions.repeatability)
         recent.listeners.append(shared.feed.tell)
+        adoption = make_adoption(store=shared.store, spool=shared.spool, metrics=shared.metrics, called=emotions.called)
+        recent.listeners.append(adoption.estimated)
+        forgetting = [emotions.forget, recent.forget, adoption.forget]
+        probing.on_turn.append(adoption.called)
         probing.on_saved.append(recent.take)
         workers = [Worker("writer", shared.spool.run), Worker("probe", probing.run)]
         workers.append(Worker("places", remembering.run))
@@ -137,8 +141,12 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
         if link is not None and settings.relay.emotions_header:
             header = EmotionsHeader(probing.salt, tell=link.tell)
             link.on_exchange.append(header.note)
+            header.said.append(adoption.in_header)
+            forgetting.append(header.forget)
             recent.listeners.append(header.take)
-        sender = make_sender(settings, stack, store=shared.store, metrics=shared.metrics, clock=shared.clock)
+        sender = make_sender(
+            settings, stack, store=shared.store, metrics=shared.metrics, clock=shared.clock, read=adoption.read
+        )
         if sender is not None:
             shared.on_event.append(lambda _event: sender.wake())
             workers.append(Worker("webhooks", sender.run))
@@ -170,7 +178,8 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             workers=lambda: supervised[0].states,
             failures=lambda: supervised[0].failures,
             open_content=cipher.open if cipher is not None else None,
-            forget=emotions.forget,
+            forget=lambda conversations: [forget(conversations) for forget in forgetting],
+            on_read=adoption.read,
             wake_webhooks=sender.resent if sender is not None else lambda: None,
         )
         admin = AdminServer(create_app(state), settings.admin, closing=shared.feed.close)

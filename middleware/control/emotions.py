@@ -12,6 +12,7 @@ from middleware.probe.emotion_state import PERCEPTION, DeploymentEmotions, Emoti
 from middleware.records.conversation import ProbeResult
 from middleware.records.emotion_report import Drift, EmotionReport
 from middleware.records.event import Event
+from middleware.records.informed import Call
 from middleware.settings import Settings
 from middleware.store import Store
 from scorer.repeatability import Repeatability
@@ -44,8 +45,8 @@ class Emotions:
         self._clock = clock
         self._interval = interval_seconds
         self._model_points = model_points
-        self._waiting: list[ProbeResult] = []
         self._forgotten: list[str] = []
+        self._waiting: list[ProbeResult | Call] = []
         self._deployments: dict[str, DeploymentEmotions] = {}
         self._reports: dict[str, EmotionReport] = {}
 
@@ -57,6 +58,10 @@ class Emotions:
         """Leave erased conversations out from the next look on; never blocks."""
         self._waiting = [result for result in self._waiting if result.conversation not in conversations]
         self._forgotten.extend(conversations)
+
+    def called(self, call: Call) -> None:
+        """A call of the application; never blocks."""
+        self._waiting.append(call)
 
     def report(self, deployment: str) -> EmotionReport | None:
         """What the last look found, or None of a deployment that is not sampled or not looked at yet."""
@@ -86,7 +91,11 @@ class Emotions:
         for known in self._deployments.values():
             known.forget(forgotten)
         for result in waiting:
-            if (deployment := self._deployments.get(result.deployment)) is not None:
+            if (deployment := self._deployments.get(result.deployment)) is None:
+                continue
+            if isinstance(result, Call):
+                deployment.called(result)
+            else:
                 deployment.add(result)
         for name, deployment in self._deployments.items():
             points = self._model_points(name)
@@ -103,6 +112,8 @@ class Emotions:
             emotions = DeploymentEmotions(rule, self._store.load_state(_name(rule.deployment)))
             for result in reversed(self._store.probes(rule.deployment, limit=_RESTORED_RESULTS)):
                 emotions.add(result)
+            for call in self._store.calls(rule.deployment, limit=_RESTORED_RESULTS):
+                emotions.called(call)
             found[rule.deployment] = emotions
         return found
 
@@ -124,6 +135,8 @@ class EmotionExport:
                 metrics.probe_retest_loss_points.labels(**of).observe(loss)
             else:
                 metrics.anticipation_loss_points.labels(**of).observe(loss)
+        if report.adoption is not None:
+            metrics.awareness_adoption_ratio.labels(**of).set(report.adoption.ratio)
         metrics.anticipation_censored_total.labels(**of).inc(look.censored)
         if report.censoring is not None:
             metrics.anticipation_turns.labels(**of).set(report.censoring.followed)
@@ -146,6 +159,12 @@ class EmotionExport:
                     float(report.skill_lost[emotion]) if emotion in report.skill_lost else None
                 ),
             }
+            for read, found in (("yes", report.relief_read), ("no", report.relief_unread)):
+                gauge = metrics.relief_read_intensity_change
+                if emotion in found:
+                    gauge.labels(**of, read=read).set(found[emotion].change)
+                else:
+                    gauge.remove_by_labels({**of, "read": read})
             for gauge, value in values.items():
                 if value is None:
                     gauge.remove_by_labels(of)  # what is no longer known does not stay at its last value

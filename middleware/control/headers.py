@@ -5,7 +5,7 @@ names are kept here, and never stored.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from middleware.awareness.header import header_value
 from middleware.awareness.recent import Told
@@ -18,13 +18,17 @@ _REMEMBERED = 10_000
 
 
 class EmotionsHeader:
-    """Owns the names. tell: conversation, header value and when its turn ended, to the relay."""
+    """Owns the names. tell: conversation, header value and when its turn ended, to the relay.
+
+    said: called with each estimate that the relay knows from then on.
+    """
 
     def __init__(self, salt: bytes, *, tell: Callable[[str, str, float], object], capacity: int = _REMEMBERED) -> None:
         self._salt = salt
         self._tell = tell
         self._capacity = capacity
         self._names: OrderedDict[str, str] = OrderedDict()
+        self.said: list[Callable[[Told], object]] = []
 
     def __len__(self) -> int:
         return len(self._names)
@@ -39,7 +43,16 @@ class EmotionsHeader:
         while len(self._names) > self._capacity:
             self._names.popitem(last=False)
 
+    def forget(self, conversations: Iterable[str]) -> None:
+        """Of erased conversations nothing is kept, nor said any more."""
+        for conversation in conversations:
+            if (name := self._names.pop(conversation, None)) is not None:
+                self._tell(name, "", 0.0)
+
     def take(self, told: Told) -> None:
         """A new estimate."""
-        if (name := self._names.get(told.result.conversation)) is not None:
-            self._tell(name, header_value(told.found), told.result.turn_ended_at or told.result.at)
+        if (name := self._names.get(told.result.conversation)) is None:
+            return
+        self._tell(name, header_value(told.found), told.result.turn_ended_at or told.result.at)
+        for hear in self.said:
+            hear(told)

@@ -32,7 +32,8 @@ __all__ = ["Probing"]
 
 
 class Probing:
-    """Owns the tracker of conversations. on_saved: called with each result that is saved; must not block.
+    """Owns the tracker of conversations. on_saved: called with each result that is saved, on_turn: with each sampled
+    turn as it comes; neither may block.
 
     write: how the spool's thread saves a result; by default the store's own way. remember: keeps a place for `restore`.
     keep: is shown each turn that is going to be probed; must not block.
@@ -60,6 +61,7 @@ class Probing:
         self._tracker = ConversationTracker(salt)
         self._keep = keep
         self.on_saved: list[Callable[[ProbeResult], object]] = []
+        self.on_turn: list[Callable[[Turn], object]] = []
 
         def save(result: ProbeResult) -> None:
             spool.put(partial(write or store.save_probe, result))
@@ -130,6 +132,8 @@ class Probing:
 
     def _rate(self, turn: Turn) -> None:
         self._keep(turn)
+        for hear in self.on_turn:
+            hear(turn)
         for key in self._keys:
             key.offer(turn)
 

@@ -3,21 +3,25 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
+from middleware.awareness.adoption import Adoption, Read
 from middleware.awareness.thresholds import crossings, is_estimate
 from middleware.errors import ConfigurationError
 from middleware.metrics import Metrics
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
+from middleware.records.informed import Call
 from middleware.settings import Settings
 from middleware.settings.webhooks import WebhookSettings, signing_key, webhook_url
 from middleware.store import Store
+from middleware.store.spool import Spool
 from middleware.webhooks.addresses import networks
 from middleware.webhooks.messages import Context
 from middleware.webhooks.receiver import Receiver
 from middleware.webhooks.sender import Sender, Webhook
 
-__all__ = ["Estimates", "check_webhooks", "make_sender"]
+__all__ = ["Estimates", "check_webhooks", "make_adoption", "make_sender"]
 
 
 class Estimates:
@@ -49,8 +53,40 @@ class Estimates:
             self._loop.call_soon_threadsafe(self._publish, event)
 
 
+def make_adoption(*, store: Store, spool: Spool, metrics: Metrics, called: Callable[[Call], object]) -> Adoption:
+    """What counts reads, and calls with and without one. called: told of each call that an estimate was there for."""
+
+    def on_read(read: Read) -> None:
+        metrics.awareness_age_seconds.labels(deployment=read.deployment).observe(read.age_seconds)
+        if read.channel in ("webhook", "header"):
+            metrics.awareness_reads_total.labels(channel=read.channel, outcome="found").inc()
+
+    def on_call(deployment: str, call: Call | None) -> None:
+        outcome = "no_estimate" if call is None else "informed" if call.informed else "uninformed"
+        metrics.awareness_calls_total.labels(deployment=deployment, outcome=outcome).inc()
+        if call is not None:
+            spool.put(partial(store.save_call, call))
+            called(call)
+
+    return Adoption(on_read=on_read, on_call=on_call)
+
+
+def read_by_webhook(event: Event, at: float) -> Read | None:
+    """What a receiver got with this event; None where it is about no conversation."""
+    conversation, ended = event.details.get("conversation"), event.details.get("turn_ended_at")
+    if not isinstance(conversation, str) or not isinstance(ended, int | float):
+        return None
+    return Read("webhook", event.deployment, conversation, at, ended)
+
+
 def make_sender(
-    settings: Settings, stack: AsyncExitStack, *, store: Store, metrics: Metrics, clock: Callable[[], float]
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    store: Store,
+    metrics: Metrics,
+    clock: Callable[[], float],
+    read: Callable[[Read], object] = lambda _: None,
 ) -> Sender | None:
     """The sender of all configured webhooks, or None; raises ConfigurationError where a file can't be read."""
     if not settings.webhooks:
@@ -61,7 +97,12 @@ def make_sender(
         stack.push_async_callback(webhook.receiver.aclose)
         webhooks.append(webhook)
     context = Context(settings.admin.public_url or "", settings.detection.false_alarms_per_year)
-    return Sender(webhooks, store=store, metrics=metrics, context=context, clock=clock)
+
+    def told(event: Event, at: float) -> None:
+        if (found := read_by_webhook(event, at)) is not None:
+            read(found)
+
+    return Sender(webhooks, store=store, metrics=metrics, context=context, clock=clock, told=told)
 
 
 def check_webhooks(settings: Settings) -> None:

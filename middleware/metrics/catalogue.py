@@ -26,6 +26,7 @@ GROUPS = {
 
 # label -> what its values are; every label of the table is in here, and none can grow with traffic
 LABELS = {
+    "channel": "`pull`, `stream`, `webhook` or `header`",
     "branch": "branch of emotional intelligence that the items name",
     "code": "HTTP status of the answer; of a refusal, the code in its body",
     "currency": "configured currency, three letters",
@@ -42,6 +43,7 @@ LABELS = {
     "purpose": "`benchmark`, `probe`, `judge`, `run` or `gate`",
     "python": "version of the interpreter",
     "queue": "name of a bounded queue",
+    "read": "`yes` or `no`",
     "reason": "closed set, see the help text",
     "scorer_version": "version of the scorer",
     "scoring_profile": "`official`, `lm-eval` or `tolerant`",
@@ -553,7 +555,33 @@ _PROBES: tuple[Family, ...] = (
         "probes",
         "Reads of a conversation's emotions by the application, by outcome: found, not_found.",
         "1",
-        ("outcome",),
+        ("channel", "outcome"),
+    ),
+    Family(
+        "awareness_calls_total",
+        "counter",
+        "probes",
+        "Sampled calls of the application, by outcome: informed (an estimate was read since the call before), "
+        "uninformed (one was there and was not read), no_estimate.",
+        "1",
+        ("deployment", "outcome"),
+    ),
+    Family(
+        "awareness_adoption_ratio",
+        "gauge",
+        "probes",
+        "Share of informed calls among those of the newest conversations for which an estimate was there.",
+        "1",
+        ("deployment",),
+    ),
+    Family(
+        "relief_read_intensity_change",
+        "gauge",
+        "probes",
+        "Relief after calls before which an estimate was read, and after those before which none was. An association: "
+        "applications read where they expect trouble.",
+        "1",
+        ("deployment", "emotion", "read"),
     ),
     Family(
         "awareness_age_seconds",

@@ -136,6 +136,9 @@ class Metrics:
         self.retention_verified_timestamp_seconds = make.gauge("retention_verified_timestamp_seconds")
         self.injection_flags_total = make.counter("injection_flags_total")
         self.awareness_reads_total = make.counter("awareness_reads_total")
+        self.awareness_calls_total = make.counter("awareness_calls_total")
+        self.awareness_adoption_ratio = make.gauge("awareness_adoption_ratio")
+        self.relief_read_intensity_change = make.gauge("relief_read_intensity_change")
         self.awareness_age_seconds = make.histogram("awareness_age_seconds")
         self.webhook_deliveries_total = make.counter("webhook_deliveries_total")
 

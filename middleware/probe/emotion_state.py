@@ -15,6 +15,7 @@ from middleware.probe.rated import RatingLog, Session
 from middleware.probe.study import LossKey, Study, losses_of
 from middleware.records.conversation import ProbeResult
 from middleware.records.emotion_report import Drift, EmotionReport
+from middleware.records.informed import Call
 from scorer.anticipation import Skill
 from scorer.relief import Expectation
 
@@ -33,6 +34,9 @@ _WORDS = {
     "bands, and the lowest and highest of next_intensity.",
     "relief": "Change of intensity in the turn after the reply, less the change expected from where it stood. An "
     "association, not an effect of the reply. Negative is a fall.",
+    "adoption": "Share of calls before which the application had read an estimate of the conversation, among those for "
+    "which one was there. relief_read and relief_unread: relief after such calls and after the others. An association, "
+    "not an effect: applications read, and conversations last, for reasons of their own.",
     "agreement": "Between what the model perceives and a judge's ratings of the same turns.",
     "repeatability": "By emotion: share of second ratings of the same turn within one point of the first. Confidence "
     "is the lower end of its 95 % interval: whether the judge would say so again, not whether it is right.",
@@ -105,6 +109,10 @@ class DeploymentEmotions:
     def forget(self, conversations: Iterable[str]) -> None:
         """Leave conversations out from now on. What they gave to a frozen reference is a number without a name."""
         self._log.forget(conversations)
+
+    def called(self, call: Call) -> None:
+        """Take a call of the application."""
+        self._log.called(call)
 
     def as_json(self) -> dict[str, Any]:
         """The state, for the store."""
@@ -195,6 +203,9 @@ class DeploymentEmotions:
             censoring=study.censoring() if rule.judge else None,
             next_intensity=study.next_intensity(),
             relief=study.reliefs(self._expected),
+            adoption=study.adoption(),
+            relief_read=study.reliefs_by_read(self._expected, informed=True),
+            relief_unread=study.reliefs_by_read(self._expected, informed=False),
             agreement={judge: found for judge, found in agreements.items() if found is not None},
             retest_loss=study.loss("retest", rule.judge),
             repeatability=study.repeatability(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from middleware.records.conversation import ProbeResult
+from middleware.records.informed import Call
 
 __all__ = ["Fate", "RatedTurn", "RatingLog", "Session", "fates", "followed"]
 
@@ -21,7 +22,8 @@ class RatedTurn:
     """What is known of a user turn; None and absent keys: not rated, or not readably. at: when it last grew.
 
     perceived, again: by the model under test, and a second time; predicted: for the next turn. expressed,
-    expressed_again: by judge of the answer key.
+    expressed_again: by judge of the answer key. informed: whether the application had read an estimate before its call;
+    None where none was there to be read.
     """
 
     turn: int
@@ -33,6 +35,7 @@ class RatedTurn:
     predicted: Ratings | None = None
     expressed: dict[str, Ratings] = field(default_factory=dict)
     expressed_again: dict[str, Ratings] = field(default_factory=dict)
+    informed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class RatingLog:
         self._versions = dict(versions)
         self._capacity = capacity
         self._conversations: OrderedDict[str, dict[int, RatedTurn]] = OrderedDict()
+        self._informed: dict[str, dict[int, bool]] = {}
 
     def __len__(self) -> int:
         return len(self._conversations)
@@ -70,8 +74,12 @@ class RatingLog:
         turns = self._conversations.setdefault(result.conversation, {})
         self._conversations.move_to_end(result.conversation)
         while len(self._conversations) > self._capacity:
-            self._conversations.popitem(last=False)
-        turn = turns.setdefault(result.turn, RatedTurn(result.turn, result.turn_ended_at or result.at))
+            gone, _ = self._conversations.popitem(last=False)
+            self._informed.pop(gone, None)
+        if result.turn not in turns:
+            informed = self._informed.get(result.conversation, {}).get(result.turn)
+            turns[result.turn] = RatedTurn(result.turn, result.turn_ended_at or result.at, informed=informed)
+        turn = turns[result.turn]
         turn.at = max(turn.at, result.at)
         if result.outcome == "scored" and self._emotions == result.emotions.keys() and not result.steered:
             self._rate(turn, result)
@@ -80,6 +88,15 @@ class RatingLog:
         """Remove all that is known of these."""
         for conversation in conversations:
             self._conversations.pop(conversation, None)
+            self._informed.pop(conversation, None)
+
+    def called(self, call: Call) -> None:
+        """Take whether a call was informed; one of a conversation that is not known is left out."""
+        if (turns := self._conversations.get(call.conversation)) is not None:
+            # Apart from the turn, which may be rated later or never: a call alone makes no rated turn.
+            self._informed.setdefault(call.conversation, {})[call.turn] = call.informed
+            if call.turn in turns:
+                turns[call.turn].informed = call.informed
 
     def _rate(self, turn: RatedTurn, result: ProbeResult) -> None:
         known = result.judge in self._versions

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from middleware.probe.rated import Fate, RatedTurn, Session, fates, followed
-from middleware.records.emotion_report import Agreement, Censoring, NextIntensity
+from middleware.records.emotion_report import Adoption, Agreement, Censoring, NextIntensity
 from middleware.records.emotions import distress_of
 from scorer.agreement import Loss, loss_points, mean_loss, meaning, retest_ratio
 from scorer.anticipation import Foresight, Skill, skill
@@ -137,11 +137,25 @@ class Study:
         }
         return {emotion: one for emotion, one in found.items() if one is not None}
 
-    def _changes(self, emotion: str) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+    def adoption(self) -> Adoption | None:
+        """Of the calls of these turns; None where an estimate was there for none of them."""
+        known = [turn.informed for session in self._sessions for turn in session.turns if turn.informed is not None]
+        return Adoption(sum(known), len(known), sum(known) / len(known)) if known else None
+
+    def reliefs_by_read(self, expected: Mapping[str, Expectation], *, informed: bool) -> dict[str, Relief]:
+        """As `reliefs`, of replies whose call was informed, or was not although an estimate was there."""
+        pairs = [pair for pair in self._pairs if pair.turn.informed is informed]
+        found = {emotion: relief(line, *self._changes(emotion, pairs)) for emotion, line in expected.items()}
+        return {emotion: one for emotion, one in found.items() if one is not None}
+
+    def _changes(
+        self, emotion: str, pairs: Sequence[_Pair] | None = None
+    ) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+        pairs = self._pairs if pairs is None else pairs
         return (
-            np.array([pair.conversation for pair in self._pairs], dtype=np.int64),
-            np.array([pair.turn.expressed[self._judge][emotion] for pair in self._pairs]),
-            np.array([pair.after.expressed[self._judge][emotion] for pair in self._pairs]),
+            np.array([pair.conversation for pair in pairs], dtype=np.int64),
+            np.array([pair.turn.expressed[self._judge][emotion] for pair in pairs]),
+            np.array([pair.after.expressed[self._judge][emotion] for pair in pairs]),
         )
 
     def loss(self, kind: str, judge: str) -> Loss | None:

@@ -74,13 +74,17 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A transcript in its place: conversation is a salted hash, index counts user turns from 1, at is Unix seconds."""
+    """A transcript in its place: conversation is a salted hash, index counts user turns from 1.
+
+    at, started_at: when the answer ended and the request began, Unix seconds; started_at is 0 where it is not known.
+    """
 
     deployment: str
     conversation: str
     index: int
     transcript: Transcript
     at: float
+    started_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

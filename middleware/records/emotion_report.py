@@ -8,7 +8,7 @@ from scorer.censoring import Band
 from scorer.relief import Relief
 from scorer.repeatability import Repeatability
 
-__all__ = ["Agreement", "Censoring", "Drift", "EmotionReport", "NextIntensity"]
+__all__ = ["Adoption", "Agreement", "Censoring", "Drift", "EmotionReport", "NextIntensity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,15 @@ class Agreement:
     loss: Loss
     means: Meaning
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """informed: calls before which the application had read an estimate; calls: those for which one was there."""
+
+    informed: int
+    calls: int
+    ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,9 @@ class EmotionReport:
     censoring: Censoring | None = None
     next_intensity: dict[str, NextIntensity] = field(default_factory=dict)
     relief: dict[str, Relief] = field(default_factory=dict)
+    adoption: Adoption | None = None
+    relief_read: dict[str, Relief] = field(default_factory=dict)
+    relief_unread: dict[str, Relief] = field(default_factory=dict)
     agreement: dict[str, Agreement] = field(default_factory=dict)
     retest_loss: Loss | None = None
     repeatability: dict[str, Repeatability] = field(default_factory=dict)

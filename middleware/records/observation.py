@@ -35,6 +35,7 @@ class Observation(msgspec.Struct, frozen=True):
 
     id: the same for every attempt to hand it in; empty where nobody retries. conversation: salted id where the client
     named it, else empty. key_id: keyed hash of the client's credential, or empty. at: Unix seconds of the answer's end.
+    started_at: of the request's beginning, 0 where it is not known.
     """
 
     deployment: str
@@ -44,6 +45,7 @@ class Observation(msgspec.Struct, frozen=True):
     conversation: str = ""
     key_id: str = ""
     at: float = 0.0
+    started_at: float = 0.0
 
 
 class Observations(msgspec.Struct, frozen=True):

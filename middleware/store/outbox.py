@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from middleware.records.conversation import ProbeResult
 from middleware.records.delivery import Delivery, DeliveryReason, DeliveryStatus
 from middleware.records.event import Event
-from middleware.store import deliveries, journal, probes
+from middleware.records.informed import Call
+from middleware.store import calls, deliveries, journal, probes
 
 __all__ = ["Outbox"]
 
@@ -42,6 +43,16 @@ class Outbox:
                 return None
             found = follow(probes.emotions_of(connection, result.conversation))
             return [replace(event, id=journal.save_event(connection, event)) for event in found]
+
+    def save_call(self, call: Call) -> None:
+        """Write a call of the application; one of this turn that is there already stays."""
+        with self._writing() as connection:
+            calls.save_call(connection, call)
+
+    def calls(self, deployment: str, limit: int = 1000) -> list[Call]:
+        """The newest calls of a deployment, newest first."""
+        with self._reading() as connection:
+            return calls.calls_of(connection, deployment, limit)
 
     def queue_messages(self, addressed: Addressed) -> int:
         """Make the messages of every event since the last call; how many. The first call only marks the present."""

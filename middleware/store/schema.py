@@ -237,7 +237,7 @@ deliveries = Table(
     Index(None, "status", "webhook", "next_at"),
 )
 
-# Calls of the application before which it had read an estimate of the same conversation.
+# Calls of the application that an estimate was there for, and how it had read one before, or `none`.
 informed_calls = Table(
     "informed_calls",
     metadata,

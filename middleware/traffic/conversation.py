@@ -96,7 +96,7 @@ class ConversationTracker:
                 self._keep(key, here)
             if before is None:
                 self._await(trace.awaits, here)
-            turn = Turn(heard.deployment, here.conversation, here.index, heard.transcript, heard.at)
+            turn = Turn(heard.deployment, here.conversation, here.index, heard.transcript, heard.at, heard.started_at)
         exchange = exchange_key(self._salt, heard.id)
         return turn, Place(
             turn.conversation, turn.deployment, heard.key_id, trace.system, turn.index, keys, exchange, heard.at

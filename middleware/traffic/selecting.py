@@ -77,6 +77,7 @@ class Selection:
             conversation=conversation_id(self.salt, exchange.conversation) if exchange.conversation else "",
             key_id=exchange.key_id,
             at=exchange.started_at + exchange.duration_seconds,
+            started_at=exchange.started_at,
         )
 
 

@@ -173,7 +173,11 @@ def test_a_threshold_reaches_the_application_and_survives_a_kill(
         eventually(lambda: len(dead()) == 2, seconds=60, what="it died again")
         listed = {one["name"]: one for one in sidecar.json("/api/v1/webhooks")}
         assert (listed["app"]["send"][0], listed["chat"]["dead"], listed["app"]["dead"]) == ("emotions", 2, 0)
-        assert sidecar.sum_of("eqwatch_webhook_deliveries_total") > 0
+        samples = sidecar.metrics()
+        assert samples['eqwatch_awareness_calls_total{deployment="tutor",outcome="informed"}'] >= 1
+        assert samples['eqwatch_awareness_reads_total{channel="webhook",outcome="found"}'] >= 1
+        assert samples['eqwatch_awareness_reads_total{channel="header",outcome="found"}'] >= 1
+        assert samples['eqwatch_awareness_age_seconds_count{deployment="tutor"}'] >= 3
         text = sidecar.log.read_text()
         assert not [secret for secret in (SECRET[6:20], app_url, chat_url, "This is step") if secret in text]
 

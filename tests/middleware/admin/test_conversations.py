@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from middleware.awareness.adoption import Read
 from middleware.records.conversation import ProbeResult
 from middleware.records.emotion_report import EmotionReport
 from scorer.repeatability import Repeatability
@@ -82,16 +83,18 @@ def test_an_unknown_conversation_is_404_with_a_remedy(admin):
     assert "nobody-knows-this" not in answer.text
 
 
-def test_reads_are_counted_with_the_age_of_what_was_read(admin):
+def test_reads_are_counted_with_the_age_of_what_was_read(serve):
     """Adoption is measured: found, not found, and how old the newest emotion was."""
+    reads: list[Read] = []
+    admin = serve(on_read=reads.append)
     admin.store.save_probe(probe(3, Joy=4.0))
     with admin.client() as client:
         client.get(EMOTIONS.format("conv-1"))
         client.get(EMOTIONS.format("conv-2"))
     value = admin.registry.get_sample_value
-    assert value("eqwatch_awareness_reads_total", {"outcome": "found"}) == 1
-    assert value("eqwatch_awareness_reads_total", {"outcome": "not_found"}) == 1
-    assert value("eqwatch_awareness_age_seconds_sum", {"deployment": "tutor"}) == 10
+    assert value("eqwatch_awareness_reads_total", {"channel": "pull", "outcome": "found"}) == 1
+    assert value("eqwatch_awareness_reads_total", {"channel": "pull", "outcome": "not_found"}) == 1
+    assert [(read.conversation, read.age_seconds) for read in reads] == [("hashed-conv-1", 10.0)]
 
 
 def test_lookup_by_messages(admin):

@@ -13,6 +13,7 @@ from middleware.probe.emotion_state import EmotionRule
 from middleware.records.conversation import ProbeResult
 from middleware.records.emotion_report import Drift, EmotionReport
 from middleware.records.event import Event
+from middleware.records.informed import Call
 from middleware.store import Store
 from scorer.agreement import loss_points
 
@@ -104,6 +105,13 @@ def watch(store: Store, clock: Any) -> Watch:
     return Watch(store, clock)
 
 
+def called(watch: Watch, name: str, number: int, channel: str) -> None:
+    """A call of the application, as control keeps it."""
+    call = Call(name, number, "tutor", channel, 1.0, watch.clock.now)  # type: ignore[arg-type]
+    watch.store.save_call(call)
+    watch.emotions.called(call)
+
+
 def turn(perceived: float, expressed: float, predicted: float | None = None) -> dict[str, float]:
     said = {"perception": perceived, "expressed_by_reference": expressed, "expressed_by_anchor": expressed}
     return said if predicted is None else {**said, "anticipation": predicted}
@@ -191,6 +199,36 @@ def test_relief_is_what_goes_beyond_the_frozen_expectation(watch: Watch) -> None
     assert watch.samples()['eqwatch_relief_intensity_change{deployment="tutor",emotion="Confusion"}'] == pytest.approx(
         -3
     )
+
+
+def test_adoption_and_relief_with_and_without_a_read(watch: Watch) -> None:
+    """Of replies after a read, confusion falls by 3 more than expected, of the others not at all; over a restart."""
+    for number in range(20):
+        fall = float(number % 3)
+        watch.converse(f"r{number}", [turn(6.0, 6.0), turn(6.0 - fall, 6.0 - fall), turn(6.0 - fall, 6.0 - fall)])
+    watch.clock.now += 2 * GAP
+    watch.look()
+    assert watch.look().adoption is None
+    expected = watch.look().relief["Confusion"]
+    for number in range(20):
+        level = 3.0 if number % 2 else 6.0
+        name = f"n{number}"
+        watch.converse(name, [turn(6.0, 6.0), turn(6.0, 6.0), turn(level, level)])
+        called(watch, name, 2, "pull" if number % 2 else "none")
+    watch.clock.now += 2 * GAP
+    for report in (watch.look(), (watch.again(), watch.look())[1]):
+        assert report.adoption is not None
+        assert (report.adoption.informed, report.adoption.calls, report.adoption.ratio) == (10, 20, 0.5)
+        read, unread = report.relief_read["Confusion"], report.relief_unread["Confusion"]
+        assert (read.turns, unread.turns) == (10, 10)
+        assert read.change - unread.change == pytest.approx(-3.0)
+        assert read.observed == pytest.approx(-3.0)
+    assert expected.turns == 40
+    samples = watch.samples()
+    assert samples['eqwatch_awareness_adoption_ratio{deployment="tutor"}'] == 0.5
+    with_read = samples['eqwatch_relief_read_intensity_change{deployment="tutor",emotion="Confusion",read="yes"}']
+    without = samples['eqwatch_relief_read_intensity_change{deployment="tutor",emotion="Confusion",read="no"}']
+    assert with_read - without == pytest.approx(-3.0)
 
 
 @pytest.mark.parametrize(("expressed", "cause"), [(2.0, "model"), (8.0, "users")])

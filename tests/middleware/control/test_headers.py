@@ -84,3 +84,14 @@ def test_the_names_are_bounded() -> None:
     assert len(made) == 2
     say(made, *(result(name, 1) for name in ("a", "b", "c")))
     assert [name for name, _, _ in told] == ["a", "c"]
+
+
+def test_of_an_erased_conversation_nothing_is_said_any_more() -> None:
+    """The relay forgets it at once."""
+    made, told = header()
+    made.note(exchange("mine"))
+    say(made, result("mine", 1))
+    made.forget([conversation_id(SALT, "mine"), "eq_unknown"])
+    say(made, result("mine", 2))
+    assert told[1:] == [("mine", "", 0.0)]
+    assert len(made) == 0

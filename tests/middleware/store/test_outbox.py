@@ -6,6 +6,7 @@ import pytest
 
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
+from middleware.records.informed import Call
 from middleware.store import Store
 
 
@@ -165,3 +166,13 @@ def test_an_estimate_whose_event_cannot_be_saved_is_not_saved_either(outbox: Sto
     with pytest.raises(RuntimeError, match="on the way"):
         outbox.save_estimate(probe(1, 8.0), fail)
     assert outbox.emotions_of("c1") == []
+
+
+def test_calls_come_back_newest_first_and_once(outbox: Store) -> None:
+    """A call that is there already stays as it was, and other deployments have their own."""
+    first = Call("c1", 2, "tutor", "pull", 1.5, 10.0)
+    later = Call("c1", 3, "tutor", "none", 0.0, 20.0)
+    for call in (first, later, Call("c1", 2, "tutor", "stream", 9.0, 10.0), Call("c2", 2, "shop", "pull", 1.0, 30.0)):
+        outbox.save_call(call)
+    assert outbox.calls("tutor") == [later, first]
+    assert outbox.calls("tutor", limit=1) == [later]

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from middleware.benchmark.item_sets import load
 from middleware.demo.processes import Child, eqwatch_command, free_port, running
@@ -226,6 +228,38 @@ def value_of(prometheus: str, query: str) -> float | None:
     return float(result[0]["value"][1]) if result else None
 
 
+def scraped(sidecar: Any, accept: str) -> tuple[bytes, str]:
+    """A scrape's body and content type."""
+    headers = {"authorization": f"Bearer {TOKEN}", "accept": accept}
+    with urllib.request.urlopen(urllib.request.Request(f"{sidecar.admin}/metrics", headers=headers)) as response:
+        return response.read(), response.headers["content-type"]
+
+
+def check_scrape(sidecar: Any) -> None:
+    """promtool finds nothing to complain about in a scrape with data; OpenMetrics is spoken where it is asked for."""
+    message = {"role": "user", "content": "I am lost."}
+    request = urllib.request.Request(
+        f"{sidecar.data}/v1/chat/completions",
+        data=json.dumps({"model": "assistant", "messages": [message]}).encode(),
+        headers={"content-type": "application/json", "authorization": "Bearer sk-of-a-client"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        response.read()
+    plain, content_type = scraped(sidecar, "text/plain")
+    assert content_type.startswith("text/plain")
+    checked = subprocess.run([program("promtool"), "check", "metrics"], input=plain, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    families = {family.name for family in parse_text(plain.decode())}
+    assert {"eqwatch_requests", "eqwatch_bench_item_loss_points", "eqwatch_leader", "eqwatch_baseline"} <= {
+        name.removesuffix("_info") for name in families
+    }
+    opened, content_type = scraped(sidecar, "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    assert content_type.startswith("application/openmetrics-text")
+    assert len(list(parse_openmetrics(opened.decode()))) == len(families)
+    assert b"sk-of-a-client" not in plain + opened
+    assert b"I am lost" not in plain + opened
+
+
 def test_a_two_point_drop_pages_once_and_ends_after_the_rollback(
     stack: ExitStack,
     tmp_path: Path,
@@ -258,6 +292,8 @@ def test_a_two_point_drop_pages_once_and_ends_after_the_rollback(
     active = "max(eqwatch_bench_regression_active or eqwatch_bench_reference_below_active)"
     eventually(lambda: value_of(prometheus, active) == 0, seconds=60, what="Prometheus has scraped it")
     assert value_of(prometheus, 'up{job="eqwatch"}') == 1
+
+    check_scrape(sidecar)
 
     switch_models(upstream)
     eventually(lambda: webhook.alerts("pages", "firing"), seconds=150, what="the page arrives")

@@ -66,14 +66,15 @@ def _command(url: str, data_dir: Path, passes: int) -> list[str]:
 def _one_life(command: list[str], store_url: str, rng: random.Random) -> None:
     """Start the run, let it save some answers, kill it a moment later."""
     enough = answers_in(store_url) + rng.randint(0, _MOST_ANSWERS_OF_A_LIFE)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         until(lambda: process.poll() is not None or answers_in(store_url) >= enough, "the run saves answers")
         time.sleep(rng.uniform(0.0, _LONGEST_MOMENT_SECONDS))
     finally:
         process.kill()
-        if process.wait() != -signal.SIGKILL:
-            raise RuntimeError("the run ended before it was killed: it needs more passes")
+        _, said = process.communicate()
+    if process.returncode != -signal.SIGKILL:
+        raise RuntimeError(f"the run ended before it was killed, with exit code {process.returncode}: {said[-1000:]}")
 
 
 def _finished(command: list[str]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The bundled packs keep the bounds that docs/items.md states: no answer key without reading the dialogue."""
 
+import itertools
 import json
+import re
 import statistics
 from collections import Counter, defaultdict
 from importlib import resources
@@ -13,6 +15,7 @@ import pytest
 from middleware.benchmark.item_sets import load
 from scorer.eqbench import score_answers
 from scorer.items import ItemSet
+from scorer.parsing import Answer, parse
 
 PACKS = {"companion": 80, "general": 48, "marketing": 80, "tutoring": 80}
 FOLDER = resources.files("middleware.benchmark") / "packs"
@@ -86,6 +89,74 @@ def test_every_item_has_a_distractor_and_uses_the_scale(pack: ItemSet) -> None:
     flat = {item.id for item in pack.items if item.reference_fullscale and min(item.reference_fullscale) > 2}
     assert flat <= {"tutoring-005a", "companion-030b"}
     assert all(max(item.reference_fullscale or ()) >= 4 for item in pack.items)
+
+
+def test_emotions_are_in_the_official_word_form(pack: ItemSet) -> None:
+    """One capitalised English word each, four different ones an item: the official parser reads every one of them."""
+    for item in pack.items:
+        assert len(set(item.emotions)) == 4, item.id
+        assert all(re.fullmatch(r"[A-Z][a-z]+", emotion) for emotion in item.emotions), item.id
+        text = "\n".join(f"{emotion}: {number}" for number, emotion in enumerate(item.emotions))
+        read = parse(text, item.emotions, profile="official")
+        assert isinstance(read, Answer), item.id
+        assert list(read.first.values()) == [0, 1, 2, 3]
+
+
+def test_references_use_the_whole_scale(pack: ItemSet) -> None:
+    """At least a quarter of all references are nearly absent, a quarter strong and a seventh in between."""
+    wanted = references(pack)
+    shares = [(wanted <= 1).mean(), ((wanted > 1) & (wanted < 7)).mean(), (wanted >= 7).mean()]
+    assert all(share >= least for share, least in zip(shares, (1 / 4, 1 / 7, 1 / 4), strict=True)), shares
+    assert wanted.std() > 3.0
+
+
+def test_no_dialogue_occurs_twice_or_nearly() -> None:
+    """No two dialogues, of whichever packs, share more than a twentieth of their runs of four words."""
+    whole: dict[str, str] = {}
+    for item in (item for name in PACKS for item in raw(name)["items"]):
+        text = " ".join(turn["text"] for turn in item["dialogue"])
+        whole[item["dialogue_id"]] = max(whole.get(item["dialogue_id"], ""), text, key=len)
+    runs = {name: runs_of_words(text) for name, text in whole.items()}
+    assert len(runs) == 144
+    for (first, one), (second, other) in itertools.combinations(runs.items(), 2):
+        assert len(one & other) <= 0.05 * min(len(one), len(other)), (first, second)
+
+
+def runs_of_words(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"[a-z']+", text.lower())
+    return set(itertools.pairwise(itertools.pairwise(itertools.pairwise(words))))
+
+
+def test_the_check_for_duplicates_sees_one() -> None:
+    """A dialogue with other names and a changed word is nearly the same one; two unrelated sentences are not."""
+    told = "Anna: I thought you would be home by six, and the soup is cold by now, as it was yesterday."
+    again = told.replace("Anna", "Maria").replace("cold", "gone")
+    shared = runs_of_words(told) & runs_of_words(again)
+    assert len(shared) > 0.5 * len(runs_of_words(told))
+    assert not runs_of_words(told) & runs_of_words("The brass level stays with whoever of us stays in the house.")
+
+
+def test_the_shipped_agreement_is_that_of_the_shipped_ratings() -> None:
+    """Krippendorff's alpha for interval data over the three raters, for all items and for each pack."""
+    ratings = json.loads((FOLDER / "ratings" / "blind.json").read_text(encoding="utf-8"))
+    assert "not the ratings of a human panel" in ratings["about"]
+    for name in ("overall", *PACKS):
+        rated = [each for key, each in ratings["items"].items() if name == "overall" or key.startswith(f"{name}-")]
+        units = np.array(
+            [column for each in rated for column in zip(*each["raters"].values(), strict=True)], dtype=float
+        )
+        assert units.shape[1] == 3
+        assert krippendorff_alpha(units) == pytest.approx(ratings["agreement"][name]["alpha"], abs=0.0006), name
+
+
+def krippendorff_alpha(units: np.ndarray) -> float:
+    """Of ratings [unit, rater] without gaps: 1 - observed / expected disagreement, squared differences.
+
+    Krippendorff, Computing Krippendorff's Alpha-Reliability (2011).
+    """
+    observed = 2.0 * units.var(axis=1, ddof=1).mean()
+    expected = 2.0 * units.ravel().var(ddof=1)
+    return float(1.0 - observed / expected)
 
 
 def test_branches_and_people_vary(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Schedule, probes and store are left out: their own cost is not the scrape's, and
 """
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -107,6 +108,8 @@ async def serve(relay: socket.socket, admin_port: int, registry: CollectorRegist
 def main(admin_port: int, deployments: int, emotions: int, item_sets: int) -> int:
     """The exit code."""
     registry = filled(deployments, emotions=emotions, item_sets=item_sets)
+    gc.collect()
+    gc.freeze()  # as control does it
     relay = socket.socket(fileno=int(os.environ["EQWATCH_RELAY_FD"]))
     relay.setblocking(False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, suppress(RelayClosedError):

@@ -1,6 +1,7 @@
 """Runs 1,000 streams through the relay, in turn with and without a scraper, and prints what either one sees."""
 
 import argparse
+import gc
 import random
 import statistics
 import sys
@@ -147,6 +148,8 @@ def _tell(options: argparse.Namespace, delays: dict[bool, list[dict[str, float]]
 def _cpu_milliseconds(registry: CollectorRegistry, times: int = 50) -> list[float]:
     """Of writing control's families, alone in this process; the first time is left out."""
     found = []
+    gc.collect()
+    gc.freeze()  # as control does it
     for _ in range(times + 1):
         began = time.process_time()
         render(registry, _ACCEPT)

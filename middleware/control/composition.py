@@ -1,6 +1,7 @@
 """Composition root of the control process: makes every part from the settings and wires them; holds no logic."""
 
 import asyncio
+import gc
 import os
 import platform
 import random
@@ -183,6 +184,8 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             wake_webhooks=sender.resent if sender is not None else lambda: None,
         )
         admin = AdminServer(create_app(state), settings.admin, closing=shared.feed.close)
+        gc.collect()
+        gc.freeze()  # modules and parts live as long as the process: no scrape waits until they are looked at again
         workers.append(Worker("admin", admin.run))
         supervised.append(Supervisor(workers, count_restart=restarted, rng=random.Random()))  # noqa: S311 - jitter
         return await until_stopped(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from importlib import metadata
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 from middleware.metrics.catalogue import BATCH, PREFIX, Family, MetricType, family
@@ -18,6 +18,9 @@ from middleware.metrics.catalogue import BATCH, PREFIX, Family, MetricType, fami
 __all__ = ["OTHER", "Metrics"]
 
 OTHER = "other"
+
+# A timestamp beside each counter and histogram, which nothing here exports: it would be made at every scrape.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 _Wrapper = TypeVar("_Wrapper", bound=MetricWrapperBase)
 
 

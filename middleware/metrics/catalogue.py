@@ -527,7 +527,7 @@ _PROBES: tuple[Family, ...] = (
     Family(
         "retention_removed_total",
         "counter",
-        "probes",
+        "operation",
         "Rows removed because they were older than store.content_days or store.scores_days; kind: content, scores.",
         "1",
         ("kind",),
@@ -535,7 +535,7 @@ _PROBES: tuple[Family, ...] = (
     Family(
         "retention_verified_timestamp_seconds",
         "gauge",
-        "probes",
+        "operation",
         "When it was last looked and found that nothing older than wanted is left; kind: content, scores.",
         "seconds",
         ("kind",),

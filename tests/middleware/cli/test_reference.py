@@ -20,6 +20,7 @@ WITHOUT_JSON = {
     "dashboards",
     "baseline export",
     "config example",
+    "config content-key",
     "config webhook-secret",
 }
 

@@ -39,7 +39,7 @@ ENDS = datetime(2026, 3, 2, 20, tzinfo=UTC).timestamp()
 SCRAPE_SECONDS = 150.0
 BATCH_SECONDS = 300.0
 _ITEMS_PER_BATCH, _PASSES = 12, 5
-_TOKENS_PER_DAY = 2_000_000
+_TOKENS_PER_DAY = 4_000_000
 _UPGRADES = {"tutor": (4.0, "small-2", 0.9), "companion": (5.5, "warm-2", 0.0)}
 _MODELS = {"tutor": "small-1", "companion": "warm-1", "marketing": "brief-1"}
 _NOISE, _LEVEL = 0.45, 1.1

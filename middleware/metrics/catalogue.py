@@ -292,7 +292,9 @@ _BENCHMARK: tuple[Family, ...] = (
     _kept("bench_regression_cusum_ratio", "Cumulative sum of lost points over its alarm limit.", "1"),
     _kept("bench_regression_evidence_log10", "Base-10 logarithm of the evidence for a regression.", "1"),
     _kept("bench_change_evidence_log10", "Base-10 logarithm of the evidence that answers changed.", "1"),
-    _kept("bench_answer_change_ratio", "Mean distance of answers to the baseline's over its expected value.", "1"),
+    _kept(
+        "bench_answer_change_ratio", "Share of items whose latest answer is none of the baseline's own, 0 to 1.", "1"
+    ),
     _kept(
         "bench_reference_delta_points",
         "EQ score now minus that of the first accepted baseline, over all upgrades since; negative is worse.",

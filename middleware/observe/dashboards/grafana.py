@@ -263,6 +263,9 @@ def _timeseries(panel: Panel) -> Any:
     if panel.steps:
         style = common_builders.GraphThresholdsStyleConfig().mode(common.GraphTresholdsStyleMode.DASHED)
         made = made.thresholds_style(style)
+    if panel.log:
+        scale = common_builders.ScaleDistributionConfig().type(common.ScaleDistribution.LOG).log(10)
+        made = made.scale_distribution(scale)
     if panel.band:
         for bound in ("B", "C"):
             thin = {"custom.lineWidth": 1, "custom.lineStyle": {"fill": "dash", "dash": [4, 4]}}

@@ -211,14 +211,14 @@ _WORK = Row(
             Query(per_second("store_errors_total", ("reason",)), "{{reason}}"),
             no_value="none",
         ),
-        _graph(
-            "Last batch, and what stands",
+        Panel(
+            "Last batches",
             "When a batch last finished. The figures of the other dashboards are from then.",
-            "dateTimeAsIso",
-            Query(f"1000 * {smallest('bench_last_success_timestamp_seconds')}", "{{deployment}} · {{item_set}}"),
+            "table",
+            (Query(f"1000 * {smallest('bench_last_success_timestamp_seconds')}", "Last batch", "dateTimeAsIso"),),
+            width=8,
             alert="EQBenchmarkStale",
             no_value="no batch yet",
-            least=None,
         ),
     ),
 )

@@ -65,9 +65,9 @@ _ANSWER = Row(
             decimals=0,
         ),
         Panel(
-            "Answers changed, no upgrade declared",
-            "Deployments that answer otherwise than at the baseline although nobody declared an upgrade. The score "
-            "need not be worse.",
+            "Answers changed",
+            "Deployments that answer otherwise than at the baseline, without a declared upgrade. The score need not be "
+            "worse.",
             "stat",
             (Query(f"sum({largest('bench_change_active', ('deployment',))})", "changed"),),
             width=4,
@@ -140,9 +140,9 @@ _ANSWER = Row(
                 Query(smallest("bench_delta_points_upper"), "Upper 95 %"),
                 Query(smallest("bench_score_points"), "Score"),
                 Query(_model()),
-                Query(_upgraded(), "Verdict on the upgrade", states="verdict"),
+                Query(_upgraded(), "Verdict", states="verdict"),
                 Query(_changed(), "Model changed", unit=_ISO),
-                Query(_at("bench_incident_opened_timestamp_seconds"), "Regression open since", unit=_ISO),
+                Query(_at("bench_incident_opened_timestamp_seconds"), "Open since", unit=_ISO),
             ),
             width=24,
             height=7,
@@ -270,7 +270,7 @@ _TRUST = Row(
             "timeseries",
             (Query(largest("drift_evidence_ratio", ("deployment",)), "{{deployment}}"),),
             steps=(Step(None, "transparent"), Step(1, "orange")),
-            least=0,
+            log=True,
             width=8,
             alert="EQEmotionDrift",
             no_value="too few probes",

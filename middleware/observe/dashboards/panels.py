@@ -60,7 +60,8 @@ STATES: Mapping[str, tuple[State, ...]] = MappingProxyType(
 @dataclass(frozen=True, slots=True)
 class Panel:
     """unit: Grafana's id. states: name in STATES. alert: whose runbook is linked. band: the second and third query are
-    bounds of the first one. repeat: variable whose every value gets a panel of its own. width is of 24.
+    bounds of the first one. log: a logarithmic axis. repeat: variable whose every value gets a panel of its own. width
+    is of 24.
     """
 
     title: str
@@ -79,6 +80,7 @@ class Panel:
     most: float | None = None
     stacked: bool = False
     band: bool = False
+    log: bool = False
     repeat: str = ""
     order: str = ""
 

@@ -16,7 +16,7 @@ from bench.dashboards.variables import EVERYTHING, substituted
 BUCKETS_WITHOUT_QUANTILE = {
     "Distribution of item losses",
     "Distribution of perceived intensities",
-    "Turns with a strong emotion",
+    "Strong emotions: $deployment",
 }
 # A range that no other range may equal, to tell $__rate_interval apart.
 MARKED = {**EVERYTHING, "__rate_interval": "77m"}

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
+from prometheus_client import Counter
 
 from middleware.admin.charts import branches_chart, days_chart, emotions_chart, score_chart
 from middleware.admin.drawing import Drawing, Size, Theme
@@ -43,6 +44,8 @@ def router(state: AdminState) -> APIRouter:
             components=component_states(state),
             failures=state.failures(),
             queues=state.queues(),
+            reads=_counts(state.metrics.awareness_reads_total),
+            deliveries=_counts(state.metrics.webhook_deliveries_total),
             address=str(request.base_url),
             open_access=state.access.open,
             calls_stopped=bool(state.calls_stopped_by()),
@@ -83,6 +86,12 @@ def router(state: AdminState) -> APIRouter:
         return FileResponse(HERE / "static" / name, media_type=_STATIC[name], headers={"cache-control": "no-cache"})
 
     return routes
+
+
+def _counts(counter: Counter) -> dict[str, int]:
+    """Outcome -> how often, since the process started."""
+    samples = (sample for family in counter.collect() for sample in family.samples if sample.name.endswith("_total"))
+    return {sample.labels["outcome"]: int(sample.value) for sample in samples if sample.value}
 
 
 def _draw_score(model: PageModel, *, deployment: str, item_set: str, theme: Theme, size: Size) -> Drawing | None:

@@ -1,8 +1,12 @@
 """Deployments, verdicts and runs as JSON."""
 
-import pytest
+import re
+from pathlib import Path
 
-from middleware.admin import BenchmarkInfo, DeploymentInfo
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from middleware.admin import BenchmarkInfo, DeploymentInfo, create_app
 from middleware.records.benchmark import ItemResult
 from middleware.records.standing import Standing
 
@@ -147,3 +151,12 @@ def test_acknowledge_an_alarm(admin, body, accept):
         assert client.post("/api/v1/alarms/8/acknowledge").status_code == 404
         assert client.post("/api/v1/alarms/0/acknowledge").status_code == 422
     assert admin.control.acknowledged == [(7, accept), (8, False)]
+
+
+def test_every_route_is_documented(admin):
+    """docs/api.md names every path of the app."""
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    documented = re.sub(r"{\w+}", "{}", page)
+    paths = {re.sub(r"{\w+(:path)?}", "{}", one.path) for one in iter_route_contexts(create_app(admin.state).routes)}
+    assert len(paths) > 25
+    assert [path for path in sorted(paths) if path not in documented] == []

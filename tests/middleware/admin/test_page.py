@@ -122,6 +122,15 @@ def test_what_changed_is_shown_item_by_item(filled):
     assert page.text.index("Branches of emotional intelligence") < page.text.index("Emotions read less well")
 
 
+def test_what_the_application_was_told_is_counted(filled):
+    """Reads of emotions and deliveries of webhooks, once there are any."""
+    assert "Told to the application" not in page_of(filled).text
+    filled.state.metrics.awareness_reads_total.labels(outcome="found").inc(3)
+    filled.state.metrics.webhook_deliveries_total.labels(outcome="delivered").inc(2)
+    text = page_of(filled).text
+    assert "emotions read 3 times, 0 times of a conversation that is not known; webhooks 2 delivered." in text
+
+
 def test_an_open_incident_shows_its_evidence_and_how_to_close_it(filled):
     """What it rests on, and the request that acknowledges it."""
     page = page_of(filled)

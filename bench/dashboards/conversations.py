@@ -111,7 +111,12 @@ class Conversations:
     def _read(self) -> None:
         for outcome, mean in (("found", 9.0), ("not_found", 0.6)):
             self._metrics.awareness_reads_total.labels(outcome=outcome).inc(int(self._rng.poisson(mean)))
-        for name in _KINDS:
+        for name, kind in _KINDS.items():
+            self._metrics.awareness_adoption_ratio.labels(deployment=name).set(0.6 + 0.05 * self._rng.random())
+            for read, change in (("yes", -0.4), ("no", -0.1)):
+                labels = {"deployment": name, "emotion": DEFAULT_EMOTIONS[kind][0], "read": read}
+                relief = change + 0.05 * float(self._rng.normal())
+                self._metrics.relief_read_intensity_change.labels(**labels).set(relief)
             self._metrics.awareness_age_seconds.labels(deployment=name).observe(float(self._rng.gamma(2.0, 6.0)))
 
 

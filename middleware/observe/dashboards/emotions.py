@@ -289,6 +289,24 @@ _USE = Row(
     "Does the application use it?",
     (
         Panel(
+            "Calls that were informed",
+            "Share of calls before which the application read an estimate, among those for which one was there.",
+            "timeseries",
+            (Query(smallest("awareness_adoption_ratio", ("deployment",)), "{{deployment}}"),),
+            unit="percentunit",
+            least=0,
+            most=1,
+            no_value="nobody reads",
+        ),
+        Panel(
+            "Relief, with and without a read",
+            "Relief after calls before which an estimate was read, and after the others. An association: applications "
+            "read where they expect trouble.",
+            "timeseries",
+            (Query(smallest("relief_read_intensity_change", (*_BY_EMOTION, "read")), _BOTH + " · read: {{read}}"),),
+            no_value="nobody reads, or too few turns",
+        ),
+        Panel(
             "Reads by the application",
             "Per second, by outcome.",
             "timeseries",

@@ -110,7 +110,9 @@ class Conversations:
 
     def _read(self) -> None:
         for outcome, mean in (("found", 9.0), ("not_found", 0.6)):
-            self._metrics.awareness_reads_total.labels(outcome=outcome).inc(int(self._rng.poisson(mean)))
+            self._metrics.awareness_reads_total.labels(channel="pull", outcome=outcome).inc(
+                int(self._rng.poisson(mean))
+            )
         for name, kind in _KINDS.items():
             self._metrics.awareness_adoption_ratio.labels(deployment=name).set(0.6 + 0.05 * self._rng.random())
             for read, change in (("yes", -0.4), ("no", -0.1)):

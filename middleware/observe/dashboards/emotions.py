@@ -1,7 +1,7 @@
 """Emotions by deployment: what users feel as it is perceived, whether that drifted, and how far it can be believed."""
 
 from middleware.observe.dashboards.panels import Board, Panel, Row, Step
-from middleware.observe.dashboards.queries import Query, growth, largest, of, quantile, smallest
+from middleware.observe.dashboards.queries import Query, growth, largest, of, per_second, quantile, smallest
 
 __all__ = ["EMOTIONS"]
 
@@ -308,9 +308,9 @@ _USE = Row(
         ),
         Panel(
             "Reads by the application",
-            "Per second, by outcome.",
+            "Per second, by channel and outcome.",
             "timeseries",
-            (Query(f"sum by (outcome) (rate({of('awareness_reads_total')}[$__rate_interval]))", "{{outcome}}"),),
+            (Query(per_second("awareness_reads_total", ("channel", "outcome")), "{{channel}} · {{outcome}}"),),
             unit="reqps",
             least=0,
             no_value="nobody reads",

@@ -181,7 +181,7 @@ class Benchmarking:
             await self._skip(watch, slot, fence)
             return
         if await self._watches.conclude(watch, run.id, report.results, slot, fence):
-            self._export.batch(watch)
+            self._export.target(watch)
         else:
             _log.warning("batch_belongs_to_nothing", run=run.id, reason="version or owner changed while it was asked")
         await asyncio.to_thread(self._store.release_slot, fence, self._clock())

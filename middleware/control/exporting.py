@@ -49,7 +49,7 @@ class BenchmarkExport:
         """A slot was due; taken: by this process, else another replica has it."""
         self._metrics.leader.labels(deployment=plan.deployment, item_set=plan.item_set.name).set(float(taken))
 
-    def batch(self, watch: Watch) -> None:
+    def target(self, watch: Watch) -> None:
         """Which model answers: the version that has been steady, so that backends that take turns do not flap."""
         plan = watch.plan
         self._metrics.set_target(

@@ -84,6 +84,9 @@ def test_a_restart_loses_nothing_and_tells_nothing_twice(store: Store, plan: Pla
         assert watch.standing == before.standing
         assert watch.standing.state == "regressed"
         assert second.kinds() == []
+        model = {"deployment": "default", "model_version": "m", "temperature": "0.01"}
+        targets = [sample for family in second.registry.collect() for sample in family.samples]
+        assert any(s.name == "eqwatch_target_info" and model.items() <= s.labels.items() for s in targets)
         for name in ("bench_regression_active", "bench_regression_cusum_ratio", "bench_score_points"):
             assert second.sample(name) == first.sample(name) is not None
         assert [event.id for event in first.told] == [event.id for event in store.events()]

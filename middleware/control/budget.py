@@ -1,4 +1,6 @@
-"""What the sidecar's own calls may cost: tokens and money, per UTC day and per run, set aside before each call.
+"""What the sidecar's own calls may cost: tokens and money, per UTC day, per run and for a deployment's probes per day.
+
+It is set aside before each call.
 
 The store holds what each window has given out, so that processes that share it, and restarts, never spend the same
 remainder twice. A process takes a little more than one call needs and gives back what is left: after a kill at most
@@ -7,19 +9,19 @@ that counts as spent though it was not.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from middleware.control.switch import CallSwitch
 from middleware.errors import CallRefused, StoreUnavailable
 from middleware.metrics import Metrics
-from middleware.settings.schema import BudgetSettings
+from middleware.settings.schema import BudgetSettings, DeploymentSettings
 from middleware.store import Store
 from middleware.store.ledger import Amount, Refusal, Take
 from middleware.upstream import Estimate, Usage
 
-__all__ = ["Account", "Budget", "Caps", "Prices", "RunMeter", "caps_of", "prices_of"]
+__all__ = ["Account", "Budget", "Caps", "Prices", "RunMeter", "caps_of", "deployment_caps", "prices_of"]
 
 _MICROS = 1_000_000
 # Calls' worth that is taken from the store at once: fewer writes, at the price of that much after a kill.
@@ -95,15 +97,16 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class RunMeter:
-    """The budget as one purpose sees it, and where it is a run's, with the run's own window."""
+    """The budget as one purpose sees it, and where it is a run's or a deployment's, with the window of that one."""
 
     budget: "Budget"
     purpose: str
     run_id: str = ""
+    deployment: str = ""
 
     async def reserve(self, estimate: Estimate) -> _Held:
         """Set the estimate aside in every window; raises CallRefused."""
-        return await self.budget.reserve(self.purpose, estimate, self.run_id)
+        return await self.budget.reserve(self.purpose, estimate, self.run_id, self.deployment)
 
 
 class Budget:
@@ -116,6 +119,7 @@ class Budget:
         switch: CallSwitch,
         day: Caps | None = None,
         run: Caps | None = None,
+        deployments: Mapping[str, Caps] = {},
         prices: Prices | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], float],
@@ -124,6 +128,7 @@ class Budget:
         self._switch = switch
         self._day_caps = day or Caps()
         self._run_caps = run or Caps()
+        self._deployment_caps = deployments
         self.prices = prices or Prices()
         self._metrics = metrics
         self._clock = clock
@@ -132,18 +137,22 @@ class Budget:
         self._lock = asyncio.Lock()
         self._settled = asyncio.Event()
         self._settlements = 0
-        self._under_way = 0
         self._exceeded = 1.0  # how far a call went over its estimate, at worst: guessed that much higher from then on
         if metrics is not None and self._day_caps.tokens is not None:
             metrics.token_budget_limit.labels(window="day").set(self._day_caps.tokens)
 
-    def meter(self, purpose: str, run_id: str = "") -> RunMeter:
-        """Who allows and counts the calls of a purpose. With a run's id the caps per run hold as well."""
-        return RunMeter(self, purpose, run_id)
+    def meter(self, purpose: str, run_id: str = "", deployment: str = "") -> RunMeter:
+        """Who allows and counts the calls of a purpose. With a run's id the caps per run hold as well, with a
+        deployment's name those of its probes."""
+        return RunMeter(self, purpose, run_id, deployment)
 
-    async def allows(self, calls: int) -> bool:
-        """Whether so many more calls are likely to fit in today's budget. Nothing is set aside; a look, no promise."""
-        return not await self.obstacle(calls)
+    async def allows(self, calls: int, deployment: str = "") -> bool:
+        """Whether so many more calls are likely to fit in today's budget, and in the deployment's where it has one.
+        Nothing is set aside; a look, no promise."""
+        if await self.obstacle(calls):
+            return False
+        left = await self.left_today(deployment) if deployment in self._deployment_caps else None
+        return left is None or calls * _TOKENS_PER_CALL <= left
 
     async def obstacle(self, calls: int) -> str:
         """Why so many calls would hardly come to their end, in words; empty where nothing is in the way."""
@@ -156,30 +165,32 @@ class Budget:
             return ""
         return f"{left} tokens are left of today's budget of {self._day_caps.tokens} (setting budget.tokens_per_day)"
 
-    async def left_today(self) -> int | None:
-        """Tokens that are left of today's cap, None without one. Raises StoreUnavailable."""
-        cap = self._day_caps.tokens
+    async def left_today(self, deployment: str = "") -> int | None:
+        """Tokens that are left of today's cap, or of what a deployment's probes may take today; None without a cap.
+        Raises StoreUnavailable."""
+        day = self._today(deployment)
+        cap = day.caps.tokens
         if cap is None:
             return None
-        day = self._today()
         taken = await asyncio.to_thread(self._store.budget_taken, day.window)
         return max(0, cap - taken.tokens + day.at_hand.tokens)
 
-    async def reserve(self, purpose: str, estimate: Estimate, run_id: str = "") -> _Held:
+    async def reserve(self, purpose: str, estimate: Estimate, run_id: str = "", deployment: str = "") -> _Held:
         """Set a call's estimate aside; raises CallRefused where a cap or the kill switch stands in the way.
 
-        Where calls that are under way hold what is missing, it waits for them: they mostly use less than was set aside.
+        Where calls under way in the same window hold what is missing, it waits for them: they mostly use less than was
+        set aside.
         """
         need = self._need(estimate)
         while True:
             self._switch.require_running()
-            accounts, settlements = self._windows(run_id), self._settlements
+            accounts, settlements = self._windows(run_id, deployment), self._settlements
             refusal = await self._set_aside(accounts, need)
             if refusal is None:
                 return self._held(purpose, accounts, estimate, need)
             if settlements != self._settlements:
                 continue  # meanwhile a call gave something back
-            if self._under_way == 0:
+            if not any(account.calls for account in accounts if account.window == refusal.window):
                 raise CallRefused("budget", self._words(refusal, need))
             self._settled.clear()
             await self._settled.wait()
@@ -195,7 +206,6 @@ class Budget:
         if spent.tokens > held.amount.tokens:
             self._exceeded = min(8.0, max(self._exceeded, spent.tokens / max(1, held.amount.tokens)))
         self._count(held.purpose, prompt, completion, spent.micros)
-        self._under_way -= 1
         self._settlements += 1
         self._settled.set()
 
@@ -249,14 +259,16 @@ class Budget:
                 account.at_hand -= need
         return None
 
-    def _windows(self, run_id: str) -> tuple[Account, ...]:
-        """Today's, and the run's where a run has caps."""
-        if not run_id or self._run_caps == Caps():
-            return (self._today(),)
-        return (self._today(), self._account(f"run:{run_id}", self._run_caps))
+    def _windows(self, run_id: str, deployment: str) -> tuple[Account, ...]:
+        """Today's, the run's where runs have caps, and the deployment's where it has one."""
+        windows = [self._today()]
+        if run_id and self._run_caps != Caps():
+            windows.append(self._account(f"run:{run_id}", self._run_caps))
+        if deployment in self._deployment_caps:
+            windows.append(self._today(deployment))
+        return tuple(windows)
 
     def _held(self, purpose: str, accounts: tuple[Account, ...], estimate: Estimate, need: Amount) -> _Held:
-        self._under_way += 1
         for account in accounts:
             account.calls += 1
         return _Held(self, purpose, accounts, estimate, need)
@@ -265,14 +277,22 @@ class Budget:
         prompt = int(estimate.prompt * self._exceeded)
         return Amount(prompt + estimate.completion, self.prices.micros(prompt, estimate.completion))
 
-    def _today(self) -> Account:
-        return self._account(f"day:{datetime.fromtimestamp(self._clock(), UTC):%Y-%m-%d}", self._day_caps)
+    def _today(self, deployment: str = "") -> Account:
+        name = f"day:{datetime.fromtimestamp(self._clock(), UTC):%Y-%m-%d}"
+        if deployment:
+            return self._account(f"{name}:{deployment}", self._deployment_caps[deployment])
+        return self._account(name, self._day_caps)
 
     def _account(self, window: str, caps: Caps) -> Account:
         return self._accounts.setdefault(window, Account(window, caps))
 
     def _words(self, refusal: Refusal, need: Amount) -> str:
         of_run = refusal.window.startswith("run:")
+        of_deployment = refusal.window.partition(":")[2].partition(":")[2]
+        if of_deployment and not of_run:
+            most = self._deployment_caps[of_deployment].tokens
+            spent = f"{refusal.taken.tokens} of {most} tokens are spent and a call may take {need.tokens}"
+            return f"the probes of {of_deployment!r} may cost no more today: {spent} (deployments.tokens_per_day)"
         caps = self._run_caps if of_run else self._day_caps
         name = "per run" if of_run else "of today"
         setting = "run" if of_run else "day"
@@ -316,6 +336,11 @@ def caps_of(budget: BudgetSettings, *, overrides: Mapping[str, float | None] | N
         return Caps(values[f"tokens_per_{window}"], None if money is None else int(money * _MICROS))
 
     return caps("day"), caps("run")
+
+
+def deployment_caps(deployments: Iterable[DeploymentSettings]) -> dict[str, Caps]:
+    """What the probes of deployments may take per day, of those that have a cap of their own."""
+    return {d.name: Caps(tokens=d.tokens_per_day) for d in deployments if d.tokens_per_day is not None}
 
 
 def prices_of(budget: BudgetSettings) -> Prices:

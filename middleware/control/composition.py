@@ -22,7 +22,7 @@ from middleware.control.admin_server import AdminServer
 from middleware.control.admin_view import admin_state
 from middleware.control.arrivals import Arrivals
 from middleware.control.benchmarking import Benchmarking, Schedule
-from middleware.control.budget import Budget, caps_of, prices_of
+from middleware.control.budget import Budget, caps_of, deployment_caps, prices_of
 from middleware.control.elsewhere import Elsewhere
 from middleware.control.emotions import Emotions, emotion_rules
 from middleware.control.exporting import BenchmarkExport
@@ -253,7 +253,16 @@ async def _shared(settings: Settings, stack: AsyncExitStack) -> Shared:
     await asyncio.to_thread(switch.load)
     day, run = caps_of(settings.budget)
     prices = prices_of(settings.budget)
-    budget = Budget(store, switch=switch, day=day, run=run, prices=prices, metrics=metrics, clock=time.time)
+    budget = Budget(
+        store,
+        switch=switch,
+        day=day,
+        run=run,
+        deployments=deployment_caps(settings.deployments),
+        prices=prices,
+        metrics=metrics,
+        clock=time.time,
+    )
     stack.push_async_callback(_flushed, budget)
     dropped = metrics.dropped_total.labels(queue="events", reason="slow_subscriber")
     feed = EventFeed(count_drop=dropped.inc)

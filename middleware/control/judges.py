@@ -4,7 +4,7 @@ import importlib
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -22,29 +22,35 @@ from middleware.probe.judging import (
     Judge,
     ReferenceJudge,
 )
+from middleware.records.conversation import Turn
 from middleware.settings import Settings
 from middleware.settings.schema import DeploymentSettings
 from middleware.settings.secrets import revealed
 from middleware.tracing import NO_TRACING, Tracing
 from middleware.upstream import UpstreamClient, http_client
 
-__all__ = ["Judges", "make_judges"]
+__all__ = ["Judges", "judges_itself", "make_judges"]
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """reference, anchor: None where not there. limiter: of the reference model's calls, None without one."""
+    """reference, anchor: None where not there. limiter: of the reference model's calls, None without one.
+
+    budgeted: the reference model by deployment, where its calls count against a budget of the deployment's own.
+    """
 
     reference: Judge | None = None
     anchor: AnchorJudge | None = None
     limiter: Limiter | None = None
+    budgeted: Mapping[str, Judge] = field(default_factory=dict)
 
     def of(self, deployment: DeploymentSettings) -> tuple[Judge, ...]:
         """Who rates what its users expressed, the answer key first; raises ConfigurationError for one that is named
         and not there."""
-        there: Mapping[str, Judge | None] = {REFERENCE: self.reference, ANCHOR: self.anchor}
+        reference = self.budgeted.get(deployment.name, self.reference)
+        there: Mapping[str, Judge | None] = {REFERENCE: reference, ANCHOR: self.anchor}
         for name in deployment.judges:
             if there[name] is None:
                 raise ConfigurationError(
@@ -69,9 +75,17 @@ def make_judges(
 
     verify: trust for the reference model's server. load: makes the anchor, or raises AnchorMissing.
     """
-    reference, limiter = _reference(settings, stack, budget, verify, tracing)
+    asker = _asker(settings, stack, budget, verify, tracing)
     anchor = _anchor(settings, load or _load_anchor)
-    judges = Judges(reference, anchor, limiter)
+    judges = Judges(anchor=anchor)
+    if asker is not None and settings.judge.model:
+        model, (asking, limiter) = settings.judge.model, asker
+        budgeted = {
+            d.name: ReferenceJudge(asking, model, budget.meter("judge", deployment=d.name))
+            for d in settings.deployments
+            if d.tokens_per_day is not None
+        }
+        judges = Judges(ReferenceJudge(asking, model), anchor, limiter, budgeted)
     for deployment in settings.deployments:
         judges.of(deployment)
         if deployment.anchor_only and anchor is None:
@@ -79,14 +93,26 @@ def make_judges(
     return judges
 
 
-def _reference(
+def judges_itself(settings: Settings) -> Callable[[Turn], bool]:
+    """Whether a turn's reply is the reference model's own.
+
+    Settings refuse a judge that is a configured model; which model traffic names is known only as it comes.
+    """
+    if not settings.judge_at_upstream:
+        return lambda _: False
+    tested = {deployment.name: deployment.model for deployment in settings.deployments}
+    return lambda turn: (tested.get(turn.deployment) or turn.transcript.model) == settings.judge.model
+
+
+def _asker(
     settings: Settings, stack: AsyncExitStack, budget: Budget, verify: ssl.SSLContext | bool, tracing: Tracing
-) -> tuple[ReferenceJudge[Ticket] | None, Limiter | None]:
+) -> tuple[Asker[Ticket], Limiter] | None:
+    """Who asks the reference model; None without one, or without a key for it."""
     judge, upstream = settings.judge, settings.upstream
     # The operator's key goes to the operator's own upstream only.
     key = revealed(judge.api_key) or ("" if judge.url else revealed(upstream.api_key))
     if not judge.model or not (judge.url or key):
-        return None, None
+        return None
     http = http_client(connections=judge.concurrency, timeout_seconds=judge.timeout_seconds, verify=verify)
     stack.push_async_callback(http.aclose)
     client = UpstreamClient(
@@ -103,7 +129,7 @@ def _reference(
         max_tokens=judge.max_tokens,
         context_characters=settings.probe.context_characters,
     )
-    return ReferenceJudge(Asker(client, config=config, limiter=limiter), judge.model), limiter
+    return Asker(client, config=config, limiter=limiter), limiter
 
 
 def _load_anchor() -> Anchor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter
 from middleware.control.budget import Budget
-from middleware.control.judges import Judges
+from middleware.control.judges import Judges, judges_itself
 from middleware.control.selections import selection_of
 from middleware.metrics import Metrics
 from middleware.probe.answer_key import AnswerKey
@@ -73,7 +73,12 @@ class Probing:
         worker = ProbeWorker(
             client,
             {
-                d.name: ProbeRule(d.emotions, d.model or "", judges.anchor if d.anchor_only else None)
+                d.name: ProbeRule(
+                    d.emotions,
+                    d.model or "",
+                    judges.anchor if d.anchor_only else None,
+                    budget.meter("probe", deployment=d.name),
+                )
                 for d in settings.deployments
             },
             config=ProbeConfig(
@@ -98,9 +103,11 @@ class Probing:
                 clock=clock,
                 concurrency=settings.judge.concurrency if judge.name == REFERENCE else 1,
                 waiting=probe.queue,
+                own=own,
+                itself=judges_itself(settings) if judge.name == REFERENCE else lambda _: False,
                 tracing=client.tracing,
             )
-            for judge, emotions in _answer_keys(settings, judges)
+            for judge, emotions, own in _answer_keys(settings, judges)
         ]
         # Without an operator key nothing is asked: a client's key is never used for a call of the sidecar's own.
         asked = probe.enabled and settings.upstream.api_key is not None
@@ -151,9 +158,12 @@ class Probing:
         return self._tracker.lookup(messages)
 
 
-def _answer_keys(settings: Settings, judges: Judges) -> Iterator[tuple[Judge, dict[str, tuple[str, ...]]]]:
-    """Each judge with the emotions of the deployments that it rates."""
+def _answer_keys(
+    settings: Settings, judges: Judges
+) -> Iterator[tuple[Judge, dict[str, tuple[str, ...]], dict[str, Judge]]]:
+    """Each judge with the emotions of the deployments that it rates, and itself as each of them has it."""
     for name in (REFERENCE, ANCHOR):
         rated = [(d, judge) for d in settings.deployments if d.sampled for judge in judges.of(d) if judge.name == name]
         if rated:
-            yield rated[0][1], {deployment.name: deployment.emotions for deployment, _ in rated}
+            emotions = {deployment.name: deployment.emotions for deployment, _ in rated}
+            yield rated[0][1], emotions, {deployment.name: judge for deployment, judge in rated}

@@ -420,7 +420,7 @@ _PROBES: tuple[Family, ...] = (
         "counter",
         "probes",
         "Turns by outcome of the answer key's rating: scored, unparseable, refused, truncated, api_error, timeout, "
-        "queue_full, budget, paused, error.",
+        "queue_full, budget, paused, error, own_model (the reply was the judge's own: nobody is their own answer key).",
         "1",
         ("deployment", "reference", "outcome"),
     ),

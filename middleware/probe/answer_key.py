@@ -31,6 +31,8 @@ class AnswerKey:
 
     emotions: by deployment; others are not rated. save: keeps a result, without blocking. retest: whether a turn
     (conversation, index) is rated twice. concurrency: ratings under way at once; waiting: turns that may wait.
+    own: the judge as a deployment has it, such as with a budget of its own. itself: whether a turn's reply came from
+    the very model that judges; such a turn is counted and not rated, as nobody is their own answer key.
     """
 
     def __init__(
@@ -44,9 +46,13 @@ class AnswerKey:
         clock: Callable[[], float] = time.time,
         concurrency: int = 2,
         waiting: int = 256,
+        own: Mapping[str, Judge] = {},
+        itself: Callable[[Turn], bool] = lambda _: False,
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self.judge = judge
+        self._own = own
+        self._itself = itself
         self._tracing = tracing
         self._emotions = emotions
         self._save = save
@@ -65,6 +71,9 @@ class AnswerKey:
         self._taken[turn.conversation, turn.index] = None
         if len(self._taken) > _REMEMBERED:
             self._taken.popitem(last=False)
+        if self._itself(turn):
+            self._count(turn, "own_model")
+            return
         try:
             self._turns.put_nowait(turn)
         except asyncio.QueueFull:
@@ -110,7 +119,8 @@ class AnswerKey:
         return first
 
     async def _one(self, turn: Turn, kind: ProbeKind) -> ProbeResult:
-        rating = await self.judge.rate(turn.transcript.messages, self._emotions[turn.deployment])
+        judge = self._own.get(turn.deployment, self.judge)
+        rating = await judge.rate(turn.transcript.messages, self._emotions[turn.deployment])
         values: dict[str, Any] = {name: getattr(rating, name) for name in rating.__slots__}
         result = ProbeResult(
             deployment=turn.deployment,

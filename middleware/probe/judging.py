@@ -16,7 +16,7 @@ from middleware.probe.prompts import AnswerFormat, Asked, question
 from middleware.probe.redaction import redacted
 from middleware.probe.unmasking import visible
 from middleware.records.conversation import Message, ProbeFlag, ProbeOutcome
-from middleware.upstream import Completion, UpstreamClient
+from middleware.upstream import Completion, Meter, UpstreamClient
 from scorer.prompts import answer_schema
 
 __all__ = [
@@ -120,16 +120,19 @@ class Asker(Generic[_Ticket]):
         self._nonce = nonce
         self._failures = 0
 
-    async def ask(self, kind: Asked, shown: Excerpt, model: str, emotions: tuple[str, ...]) -> Rating:
-        """One call; raises CallRefused where none was made."""
+    async def ask(
+        self, kind: Asked, shown: Excerpt, model: str, emotions: tuple[str, ...], *, meter: Meter | None = None
+    ) -> Rating:
+        """One call; raises CallRefused where none was made. meter: allows and counts it, in place of the client's."""
         config = self.config
+        client = self._client if meter is None else self._client.metered(meter)
         nonce = self._nonce()
         messages = question(kind, shown, emotions, nonce=nonce, answer_format=config.answer_format)
         schema = answer_schema(emotions) if config.answer_format == "json_schema" else None
         async with self._limiter.turn() as ticket:
             started = time.perf_counter()
             try:
-                completion = await self._client.complete(
+                completion = await client.complete(
                     messages, model=model, temperature=config.temperature, max_tokens=config.max_tokens, schema=schema
                 )
             except CallRefused:
@@ -154,20 +157,24 @@ class Asker(Generic[_Ticket]):
 
 
 class ReferenceJudge(Generic[_Ticket]):
-    """The pinned reference model: the same question as the model under test gets, in the same window."""
+    """The pinned reference model: the same question as the model under test gets, in the same window.
+
+    meter: allows and counts its calls, in place of the client's.
+    """
 
     name = REFERENCE
     repeats = False
 
-    def __init__(self, asker: Asker[_Ticket], model: str) -> None:
+    def __init__(self, asker: Asker[_Ticket], model: str, meter: Meter | None = None) -> None:
         self._asker = asker
         self.version = model
+        self._meter = meter
 
     async def rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
         """Redacted, cut by whole turns, asked once."""
         characters = self._asker.config.context_characters
         shown = await asyncio.to_thread(shown_to_judge, up_to_user(messages), emotions, characters=characters)
-        return await self._asker.ask("perception", shown, self.version, emotions)
+        return await self._asker.ask("perception", shown, self.version, emotions, meter=self._meter)
 
 
 class Anchor(Protocol):

@@ -15,7 +15,7 @@ from middleware.probe.judging import Asker, Asking, Judge, Limiter, Rating
 from middleware.probe.prompts import Asked
 from middleware.records.conversation import STEERING_KINDS, ProbeKind, ProbeResult, Skipped, Turn
 from middleware.tracing import PROBE
-from middleware.upstream import UpstreamClient
+from middleware.upstream import Meter, UpstreamClient
 
 __all__ = ["Budget", "ProbeConfig", "ProbeRule", "ProbeWorker"]
 
@@ -25,8 +25,8 @@ _Ticket = TypeVar("_Ticket")
 class Budget(Protocol):
     """A look at the caps over the sidecar's own calls. The client's meter is what holds them."""
 
-    async def allows(self, calls: int) -> bool:
-        """Whether so many calls fit in what is left."""
+    async def allows(self, calls: int, deployment: str = "") -> bool:
+        """Whether so many calls of a deployment's fit in what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,13 @@ class ProbeRule:
     """What is asked about turns of a deployment. model: who is asked; empty: the model that gave the reply.
 
     local: rates the user instead of a model, at once and without any call; nothing is predicted then.
+    meter: allows and counts the calls for this deployment; default: the client's.
     """
 
     emotions: tuple[str, ...]
     model: str = ""
     local: Judge | None = None
+    meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class ProbeWorker(Generic[_Ticket]):
             self._count(turn, rule, results)
             return results
         kinds = self._kinds(turn)
-        if not await self._allowed(len(kinds)):
+        if not await self._allowed(len(kinds), turn.deployment):
             return Skipped(turn.deployment, "budget")
         results = []
         for kind in kinds:
@@ -123,7 +125,8 @@ class ProbeWorker(Generic[_Ticket]):
         asked: Asked = "anticipation" if kind == "anticipation" else "perception"
         model = rule.model or turn.transcript.model
         shown = await asyncio.to_thread(self._shown, turn, kind, rule.emotions)
-        return self._result(turn, kind, await self._asker.ask(asked, shown, model, rule.emotions), model)
+        rating = await self._asker.ask(asked, shown, model, rule.emotions, meter=rule.meter)
+        return self._result(turn, kind, rating, model)
 
     async def _locally(self, turn: Turn, rule: ProbeRule, judge: Judge) -> ProbeResult:
         rating = await judge.rate(turn.transcript.messages, rule.emotions)
@@ -159,9 +162,9 @@ class ProbeWorker(Generic[_Ticket]):
             messages = up_to_user(messages)
         return shown_to_judge(messages, emotions, characters=self._config.context_characters)
 
-    async def _allowed(self, calls: int) -> bool:
+    async def _allowed(self, calls: int, deployment: str) -> bool:
         try:
-            return await self._budget.allows(calls)
+            return await self._budget.allows(calls, deployment)
         except StoreUnavailable as error:
             self._metrics.store_errors_total.labels(reason=error.reason).inc()
             return False  # what was spent is unknown: spend nothing

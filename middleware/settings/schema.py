@@ -376,6 +376,12 @@ class DeploymentSettings(Section):
     anchor_only: bool = Field(
         False, description="The local anchor estimates emotions at once; no model is called, and nothing is predicted."
     )
+    tokens_per_day: int | None = Field(
+        None,
+        ge=0,
+        description="Tokens that its probes and their ratings may take per UTC day, within budget.tokens_per_day; "
+        "default: no cap of its own.",
+    )
     benchmark: bool = Field(False, description="Benchmark this deployment's own model on its own; needs model.")
     items: tuple[str, ...] = Field((), description="Item sets of its benchmark; default: those of [benchmark].")
     thresholds: tuple[str, ...] = Field(
@@ -494,9 +500,7 @@ class Settings(BaseSettings):
         judge = self.judge
         if any("reference" in d.judges for d in self.deployments) and not judge.model:
             raise ValueError('judges names "reference" and no reference model is set: set [judge] model, or remove it')
-        if not judge.model or (judge.url or self.upstream.url or "").rstrip("/") != (self.upstream.url or "").rstrip(
-            "/"
-        ):
+        if not self.judge_at_upstream:
             return self
         for deployment in self.deployments:
             if judge.model in {deployment.model, *(() if deployment.model else deployment.match.models)}:
@@ -505,6 +509,12 @@ class Settings(BaseSettings):
                     "can't check itself; set another [judge] model, or another url"
                 )
         return self
+
+    @property
+    def judge_at_upstream(self) -> bool:
+        """Whether the reference model, if there is one, is behind the same URL as the models under test."""
+        judge = self.judge
+        return judge.model is not None and (not judge.url or _origin(judge.url) == _origin(self.upstream.url))
 
     @property
     def store_url(self) -> str:
@@ -524,6 +534,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line (init) over environment over file; no .env file and no secrets directory."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _origin(url: str | None) -> str:
+    """The same for both ways to write a base URL, with ``/v1`` at its end and without."""
+    return (url or "").rstrip("/").removesuffix("/v1").rstrip("/").lower()
 
 
 def default_data_dir() -> Path:

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from middleware.benchmark.fake_upstream import FakeUpstream, FaultPlan, parse_fault
-from middleware.control.budget import Budget, Caps, Prices, caps_of, prices_of
+from middleware.control.budget import Budget, Caps, Prices, caps_of, deployment_caps, prices_of
 from middleware.control.switch import CallSwitch
 from middleware.errors import CallRefused, StoreUnavailable, UpstreamError
 from middleware.metrics import Metrics
@@ -87,6 +87,37 @@ def test_an_empty_budget_makes_no_call(serve_fake: Serve, fake: FakeUpstream, st
 
     with pytest.raises(CallRefused, match=r"0 of 0 tokens.*budget\.tokens_per_day"):
         asyncio.run(scenario())
+
+
+def test_a_deployments_budget_holds_its_probes_only(store: Store, clock: Any) -> None:
+    """Within that of the day: what one deployment may not take is there for others, over a restart, until tomorrow;
+    who is refused never waits for calls of somebody else."""
+    caps = {"tutor": Caps(tokens=1_000)}
+
+    async def scenario() -> None:
+        budget = budget_of(store, clock, day=Caps(tokens=50_000), deployments=caps)
+        tutor, robot = (budget.meter("probe", deployment=name) for name in ("tutor", "robot"))
+        under_way = await robot.reserve(Estimate(3_000, 60))
+        (await tutor.reserve(Estimate(500, 60))).settle(Usage(500, 40))
+        with pytest.raises(CallRefused, match=r"'tutor'.*of 1000 tokens.*may take 560.*deployments\.tokens_per_day"):
+            await tutor.reserve(Estimate(500, 60))
+        under_way.settle(Usage(3_000, 60))
+        assert (await budget.allows(2, "tutor"), await budget.allows(2, "robot")) == (False, True)
+        await budget.flush()
+        assert (await budget.left_today("tutor"), await budget.left_today()) == (460, 46_400)
+
+    asyncio.run(scenario())
+    assert (store.budget_taken(DAY).tokens, store.budget_taken(f"{DAY}:tutor").tokens) == (3_600, 540)
+
+    async def restarted() -> None:
+        budget = budget_of(store, clock, day=Caps(tokens=50_000), deployments=caps)
+        with pytest.raises(CallRefused, match="tutor"):
+            await budget.meter("judge", deployment="tutor").reserve(Estimate(500, 60))
+        clock.now += 86_400
+        assert await budget.allows(1, "tutor")
+        await budget.meter("judge", deployment="tutor").reserve(Estimate(500, 60))
+
+    asyncio.run(restarted())
 
 
 def test_money_is_held_like_tokens(serve_fake: Serve, fake: FakeUpstream, store: Store, clock: Any) -> None:
@@ -285,6 +316,8 @@ def test_caps_and_prices_come_from_the_settings() -> None:
     )
     day, run = caps_of(settings.budget, overrides={"tokens_per_run": 700, "money_per_run": None})
     assert (day, run) == (Caps(5_000, None), Caps(700, 1_500_000))
+    capped = Settings(deployments=[{"name": "tutor", "tokens_per_day": 900}, {"name": "robot"}])
+    assert deployment_caps(capped.deployments) == {"tutor": Caps(tokens=900)}
     assert prices_of(settings.budget).micros(1_000, 100) == 2_800
     with pytest.raises(ValueError, match="money_per_day and money_per_run can't be kept without prices"):
         Settings(budget={"money_per_day": 3.0})

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from middleware.control.budget import Budget, caps_of, prices_of
-from middleware.control.judges import Judges, make_judges
+from middleware.control.budget import Budget, caps_of, deployment_caps, prices_of
+from middleware.control.judges import Judges, judges_itself, make_judges
 from middleware.control.switch import CallSwitch
-from middleware.errors import AnchorMissing, ConfigurationError
+from middleware.errors import AnchorMissing, CallRefused, ConfigurationError
 from middleware.metrics import Metrics
+from middleware.records.conversation import Message, Transcript, Turn
 from middleware.settings import Settings, load_settings
 from middleware.store import Store
 
@@ -51,7 +52,10 @@ def made(given: Settings, store: Store, load: Any = missing) -> Judges:
         switch = CallSwitch(store, enabled=True)
         day, run = caps_of(given.budget)
         prices, metrics = prices_of(given.budget), Metrics(CollectorRegistry())
-        budget = Budget(store, switch=switch, day=day, run=run, prices=prices, metrics=metrics, clock=lambda: 0.0)
+        own = deployment_caps(given.deployments)
+        budget = Budget(
+            store, switch=switch, day=day, run=run, deployments=own, prices=prices, metrics=metrics, clock=lambda: 0.0
+        )
         async with AsyncExitStack() as stack:
             return make_judges(given, stack, budget, load=load)
 
@@ -99,3 +103,34 @@ def test_a_reference_without_a_key_is_none(tmp_path: Path, store: Store) -> None
     given = settings(tmp_path, 'judges = ["reference"]', '[judge]\nmodel = "pinned-1"')
     with pytest.raises(ConfigurationError, match=r"set judge\.model and its api_key"):
         made(given, store)
+
+
+def test_a_budget_of_a_deployments_own_pays_for_its_ratings(tmp_path: Path, store: Store) -> None:
+    """Of 0 tokens nothing is asked, while the shared reference would be; name and version are the same."""
+    given = settings(tmp_path, "tokens_per_day = 0", REFERENCE)
+    judges = made(given, store)
+    (own,) = judges.of(given.deployments[0])
+    assert own is not judges.reference
+    assert names(given, judges) == [("reference", "pinned-1")]
+    with pytest.raises(CallRefused, match=r"0 of 0 tokens.*deployments\.tokens_per_day"):
+        asyncio.run(own.rate([Message("user", "I am lost.")], ("Confusion", "Boredom")))
+
+
+@pytest.mark.parametrize(
+    ("judge_url", "deployment", "said", "itself"),
+    [
+        ("http://up:1/v1", "", "pinned-1", True),  # both ways to write the upstream's URL
+        ("", "", "pinned-1", True),
+        ("", "", "another", False),
+        ("", 'model = "another"', "pinned-1", False),  # that one is asked, whoever replied
+        ("http://judge", "", "pinned-1", False),  # the same name elsewhere is another model
+    ],
+)
+def test_the_model_that_traffic_names_is_not_its_own_judge(
+    tmp_path: Path, judge_url: str, deployment: str, said: str, itself: bool
+) -> None:
+    """Where no model is configured, it is known only as a turn comes."""
+    judge = '[upstream]\nurl = "http://up:1"\n[judge]\nmodel = "pinned-1"\n'
+    given = settings(tmp_path, deployment, judge + (f'url = "{judge_url}"' if judge_url else ""))
+    transcript = Transcript("openai_chat", said, (Message("user", "I am lost."),), None, streamed=False)
+    assert judges_itself(given)(Turn("tutor", "eq_1", 1, transcript, 0.0)) is itself

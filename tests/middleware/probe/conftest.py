@@ -94,7 +94,7 @@ class Purse:
     def __init__(self, calls: int = 1000) -> None:
         self.calls = calls
 
-    async def allows(self, calls: int) -> bool:
+    async def allows(self, calls: int, _deployment: str = "") -> bool:
         return calls <= self.calls
 
 

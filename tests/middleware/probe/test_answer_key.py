@@ -111,3 +111,24 @@ def test_failures_of_any_kind_are_counted_and_harm_no_other_turn(
         ("retest", "scored"),
     ]
     assert "heliotrope" not in repr(logs)
+
+
+def test_nobody_is_their_own_answer_key(metrics: Metrics, kit: Any, saved: list[ProbeResult]) -> None:
+    """A turn that the judging model itself replied to is counted and not rated."""
+    judge = Scripted(scored)
+    emotions = {"tutor": EMOTIONS}
+    key = AnswerKey(
+        judge, emotions, save=saved.append, metrics=metrics, itself=lambda turn: turn.transcript.model == "small"
+    )
+    worked(key, [kit.turn()])
+    assert (judge.shown, saved, counted(metrics)) == ([], [], {"own_model": 1})
+
+
+def test_a_deployment_has_the_judge_as_its_own_budget_pays_for_it(
+    metrics: Metrics, kit: Any, saved: list[ProbeResult]
+) -> None:
+    """The same judge by name and version, asked in place of the shared one."""
+    shared, own = Scripted(scored), Scripted(scored)
+    key = AnswerKey(shared, {"tutor": EMOTIONS}, save=saved.append, metrics=metrics, own={"tutor": own})
+    worked(key, [kit.turn()])
+    assert (len(own.shown), shared.shown, len(saved)) == (1, [], 1)

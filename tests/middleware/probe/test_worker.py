@@ -260,11 +260,35 @@ def test_without_budget_nothing_is_asked(judge: Any, kit: Any, bench: Callable[.
     assert judge.requests == []
 
 
+def test_a_deployments_own_meter_allows_its_calls(judge: Any, kit: Any, bench: Callable[..., Bench]) -> None:
+    """It is asked before each of them, in place of the client's; refused, nothing is sent."""
+    judge.answer = lambda _: kit.completion(json.dumps(SCORES))
+
+    class Settled:
+        def settle(self, _usage: Any) -> None:
+            pass
+
+    class Once:
+        asked = 0
+
+        async def reserve(self, _estimate: Any) -> Settled:
+            self.asked += 1
+            if self.asked > 1:
+                raise CallRefused("budget", "no")
+            return Settled()
+
+    meter = Once()
+    work = bench(rule=ProbeRule(EMOTIONS, meter=meter), config=ProbeConfig())
+    assert work.probe(kit.turn()) == [Skipped("tutor", "budget")]
+    assert [result.kind for result in work.saved] == ["perception"]
+    assert (meter.asked, len(judge.requests)) == (2, 1)
+
+
 def test_an_unknown_budget_spends_nothing(judge: Any, metrics: Metrics, kit: Any, bench: Callable[..., Bench]) -> None:
     """Where the store that holds the count is away."""
 
     class Unknown(kit.Purse):  # type: ignore[misc, name-defined]
-        async def allows(self, _calls: int) -> bool:
+        async def allows(self, _calls: int, _deployment: str = "") -> bool:
             raise StoreUnavailable("away", reason="disk_full")
 
     assert bench(Unknown()).probe(kit.turn()) == [Skipped("tutor", "budget")]

@@ -71,6 +71,7 @@ class Benchmarking:
         self._clock = clock
         self._limiter = Limiter(ConcurrencyRule(schedule.concurrency))
         self._paused = False
+        self._last_slots: dict[str, float] = {}
         self._wake = asyncio.Event()
 
     @property
@@ -151,6 +152,7 @@ class Benchmarking:
         interval = self._interval(plan)
         slot = due_slot(last=watch.state.last_slot, now=now, interval_seconds=interval, offset=self._offset(plan))
         if slot is None:
+            self._notice_owner(plan, watch)
             return
         token = await asyncio.to_thread(
             self._store.claim_slot, plan.name, slot, self._schedule.owner, _LEASE_SECONDS, now
@@ -158,6 +160,8 @@ class Benchmarking:
         self._export.slot(plan, taken=token is not None)
         if token is None:
             return
+        self._last_slots[plan.name] = slot
+        self._export.standing(watch)  # at once: whoever had the schedule before has just removed it
         fence = Fence(plan.name, slot, token)
         if obstacle := await self._budget.obstacle(plan.batch):
             _log.warning("batch_skipped", reason=obstacle, item_set=plan.item_set.name)
@@ -171,6 +175,13 @@ class Benchmarking:
             await asyncio.to_thread(self._store.release_slot, fence, self._clock(), done=False)
             raise
 
+    def _notice_owner(self, plan: Plan, watch: Watch) -> None:
+        """A slot that was run since we looked last, and not by us, was run by another replica: the schedule is its."""
+        last = watch.state.last_slot
+        if last is not None and self._last_slots.setdefault(plan.name, last) < last:
+            self._last_slots[plan.name] = last
+            self._export.slot(plan, taken=False)
+
     async def _batch(self, watch: Watch, slot: float, fence: Fence) -> None:
         run = self._run_of(watch)
         async with asyncio.TaskGroup() as group:
@@ -180,9 +191,7 @@ class Benchmarking:
         if report is None or not report.answered:
             await self._skip(watch, slot, fence)
             return
-        if await self._watches.conclude(watch, run.id, report.results, slot, fence):
-            self._export.target(watch)
-        else:
+        if not await self._watches.conclude(watch, run.id, report.results, slot, fence):
             _log.warning("batch_belongs_to_nothing", run=run.id, reason="version or owner changed while it was asked")
         await asyncio.to_thread(self._store.release_slot, fence, self._clock())
 

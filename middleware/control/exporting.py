@@ -30,6 +30,8 @@ class BenchmarkExport:
         self._metrics = metrics
         self._trace_id = trace_id
         self._interval = interval_seconds
+        self._ours: dict[str, set[str]] = {}
+        self._elsewhere: set[tuple[str, str]] = set()
 
     def item(self, plan: Plan, result: ItemResult) -> None:
         """One outcome, as soon as it is saved."""
@@ -46,23 +48,30 @@ class BenchmarkExport:
         self._metrics.bench_items_total.labels(**labels, outcome=outcome).inc()
 
     def slot(self, plan: Plan, *, taken: bool) -> None:
-        """A slot was due; taken: by this process, else another replica has it."""
-        self._metrics.leader.labels(deployment=plan.deployment, item_set=plan.item_set.name).set(float(taken))
+        """A slot was due; taken: by this process, else another replica has it.
 
-    def target(self, watch: Watch) -> None:
-        """Which model answers: the version that has been steady, so that backends that take turns do not flap."""
-        plan = watch.plan
-        self._metrics.set_target(
-            plan.deployment,
-            model=watch.version,
-            temperature=plan.protocol.temperature,
-            prompt_hash=hashlib.sha256(plan.protocol.prompt_version.encode()).hexdigest()[:12],
-            seen_at=watch.state.last_batch_at,
-        )
+        Gauges do not aggregate: from here on only whoever took the slot exports them, until somebody else takes one.
+        """
+        owned = (plan.deployment, plan.item_set.name)
+        self._metrics.leader.labels(deployment=plan.deployment, item_set=plan.item_set.name).set(float(taken))
+        if taken:
+            self._elsewhere.discard(owned)
+            return
+        self._elsewhere.add(owned)
+        self._metrics.forget_benchmark(*owned)
+        ours = self._ours.get(plan.deployment, set())
+        ours.discard(plan.item_set.name)
+        if not ours:
+            self._metrics.forget_target(plan.deployment)
 
     def standing(self, watch: Watch) -> None:
-        """Where the watch stands, after a batch or after a restart."""
+        """Where the watch stands, after a batch or after a restart; nothing while another replica has its schedule."""
         plan, standing, metrics = watch.plan, watch.standing, self._metrics
+        if (plan.deployment, plan.item_set.name) in self._elsewhere:
+            return
+        self._ours.setdefault(plan.deployment, set()).add(plan.item_set.name)
+        if standing.last_batch_at is not None:
+            self._target(watch)
         labels = {"deployment": plan.deployment, "item_set": plan.item_set.name}
         metrics.bench_interval_seconds.labels(deployment=plan.deployment).set(self._interval)
         values = {
@@ -88,6 +97,24 @@ class BenchmarkExport:
         self._detector(labels, watch)
         self._incidents(labels, watch)
         self._upgrade(labels, standing.upgrade)
+
+    def _target(self, watch: Watch) -> None:
+        """Which model answers: the version that has been steady, so that backends that take turns do not flap.
+
+        Said before the scores are: where it is another model, those of the old one go.
+        """
+        plan, upgrade = watch.plan, watch.state.upgrade
+        first = not self._metrics.knows_target(plan.deployment)
+        self._metrics.set_target(
+            plan.deployment,
+            model=watch.version,
+            temperature=plan.protocol.temperature,
+            prompt_hash=hashlib.sha256(plan.protocol.prompt_version.encode()).hexdigest()[:12],
+            seen_at=watch.state.last_batch_at,
+        )
+        if first and upgrade is not None:
+            changed = self._metrics.target_changed_timestamp_seconds
+            changed.labels(deployment=plan.deployment).set(upgrade.standing.since)
 
     def _detector(self, labels: dict[str, str], watch: Watch) -> None:
         """What the detectors say of the baseline in force; nothing where none is, such as after one was given up."""

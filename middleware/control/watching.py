@@ -151,8 +151,6 @@ class Watches:
         started = watch.start(self._clock())
         if started or begun:
             await self._commit(watch, Taken(tuple(started)))
-        if watch.state.last_batch_at is not None:
-            self._export.target(watch)  # after a restart, too, which model answers is known before the next batch
         self._export.standing(watch)
         return watch
 

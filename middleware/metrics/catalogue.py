@@ -128,7 +128,7 @@ _IDENTITY: tuple[Family, ...] = (
         "target_changed_timestamp_seconds",
         "gauge",
         "identity",
-        "When the model under test was last seen to change, Unix seconds.",
+        "When the model was last seen to change, Unix seconds; after a restart, when the newest upgrade began.",
         "seconds",
         ("deployment",),
     ),

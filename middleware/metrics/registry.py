@@ -165,6 +165,10 @@ class Metrics:
         """The model's name where it is allow-listed, else ``other``."""
         return model if model in self._models else OTHER
 
+    def knows_target(self, deployment: str) -> bool:
+        """Whether it was said which model is under test."""
+        return deployment in self._targets
+
     def set_target(
         self, deployment: str, *, model: str, temperature: float, prompt_hash: str, seen_at: float | None = None
     ) -> bool:
@@ -191,9 +195,23 @@ class Metrics:
         self._targets.pop(deployment, None)
         self._remove(deployment, lambda _name: True)
 
-    def forget_benchmark(self, deployment: str) -> None:
-        """Remove the benchmark series of a deployment whose schedule this process stopped owning."""
-        self._remove(deployment, lambda name: name.startswith(("bench_", "upgrade_")) or name == "baseline_info")
+    def forget_benchmark(self, deployment: str, item_set: str) -> None:
+        """Remove what only the owner of this schedule exports: gauges do not aggregate over replicas.
+
+        Counters and histograms stay: they are of what this process did, and do aggregate.
+        """
+        wanted = {"deployment": deployment, "item_set": item_set}
+        for name, made in self._made.items():
+            entry = family(name)
+            kept = entry.type in {"counter", "histogram"} or name == "leader"
+            if "item_set" in entry.labels and not kept:
+                made.remove_by_labels(wanted)
+
+    def forget_target(self, deployment: str) -> None:
+        """Another replica measures this deployment now, and says which model answers."""
+        self._targets.pop(deployment, None)
+        for made in (self.target_info, self.target_changed_timestamp_seconds, self.bench_interval_seconds):
+            made.remove_by_labels({"deployment": deployment})
 
     def _remove(self, deployment: str, wanted: Callable[[str], bool]) -> None:
         for name, made in self._made.items():

@@ -17,6 +17,10 @@ keep the last value name the timestamp that tells how old it is: alert on that t
 When the model under test changes, its `eqwatch_target_info` series is replaced, and the deployment's scores and
 comparisons are removed until they are measured anew; `_active` stays while the incident is open.
 
+Gauges do not aggregate over replicas. Where several processes share a store, one has a deployment's schedule at a time:
+`eqwatch_leader` says which. Whoever loses it removes its `bench_`, `upgrade_`, baseline and target gauges, and whoever
+takes it exports them at once. Counters and histograms stay with the process that counted.
+
 This page is generated from `middleware/metrics/catalogue.py` by `scripts/generate`.
 """
 

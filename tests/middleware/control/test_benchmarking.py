@@ -197,3 +197,58 @@ def test_who_has_the_slot_is_exported(
             assert said() == [0.0]
 
     asyncio.run(scenario())
+
+
+def test_only_the_replica_that_has_the_schedule_exports_its_gauges(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Any
+) -> None:
+    """Whoever loses a slot removes what gauges say of it, whoever takes one says it at once; what was counted stays."""
+    gauges = ("bench_score_points", "bench_regression_active", "bench_last_success_timestamp_seconds", "target_info")
+
+    async def scenario() -> None:
+        url = serve_fake(fake)
+        async with (
+            benchmarking_of(url, store, plan, clock) as one,
+            benchmarking_of(url, store, plan, clock) as two,
+        ):
+
+            def said(made: Benchmarking) -> list[bool]:
+                metrics = made._export._metrics
+                return [any(family.samples for family in getattr(metrics, name).collect()) for name in gauges]
+
+            await quarters(one, plan, clock, 40)
+            assert said(one) == [True] * 4
+            await quarters(two, plan, clock, 4)
+            assert said(two) == [True] * 4, "it ran the newest slot"
+            await one._tick(plan)
+            assert said(one) == [False] * 4, "another replica ran a slot since"
+            assert one._export._metrics.bench_items_total.collect()[0].samples, "what it asked, it asked"
+            await one.declare("default", "m", "m-2", "")
+            assert said(one) == [False] * 4, "a change through it is not a schedule of its own"
+            await quarters(one, plan, clock, 4)
+            assert said(one) == [True] * 4
+            await two._tick(plan)
+            assert said(two) == [False] * 4
+
+    asyncio.run(scenario())
+
+
+def test_a_restarted_process_says_at_once_which_model_it_measures(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Any
+) -> None:
+    """The model's name, and when it changed, are back with the scores, not an interval later."""
+
+    async def scenario() -> None:
+        url = serve_fake(fake)
+        async with benchmarking_of(url, store, plan, clock) as made:
+            await quarters(made, plan, clock, 40)
+            declared = clock.now
+            await made.declare("default", "m", "m-2", "")
+            await quarters(made, plan, clock, 2)
+        async with benchmarking_of(url, store, plan, clock) as again:
+            metrics = again._export._metrics
+            (info,), (changed,) = metrics.target_info.collect(), metrics.target_changed_timestamp_seconds.collect()
+            assert [sample.labels["model_version"] for sample in info.samples] == ["m"]
+            assert [sample.value for sample in changed.samples] == [declared]
+
+    asyncio.run(scenario())

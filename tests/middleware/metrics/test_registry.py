@@ -61,14 +61,18 @@ def test_a_replaced_model_takes_its_series_along():
     assert 'eqwatch_target_changed_timestamp_seconds{deployment="chat"} 1.7e+09' in scrape
 
 
-def test_benchmark_series_go_when_the_schedule_is_lost():
-    """A process that stops owning the schedule removes bench_* of the deployment and keeps its probes."""
+def test_benchmark_gauges_go_when_the_schedule_is_lost():
+    """A process that stops owning a schedule removes its gauges; what it counted stays, and so do other item sets."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     _fill(metrics, "chat")
-    metrics.forget_benchmark("chat")
-    assert "eqwatch_bench_" not in _scrape(registry)
-    assert "eqwatch_probe_intensity_bucket" in _scrape(registry)
+    metrics.bench_score_points.labels(deployment="chat", item_set="tutoring").set(70.0)
+    metrics.forget_benchmark("chat", "eqbench-v2")
+    scrape = _scrape(registry)
+    assert 'eqwatch_bench_score_points{deployment="chat",item_set="eqbench-v2"}' not in scrape
+    assert 'eqwatch_bench_score_points{deployment="chat",item_set="tutoring"} 70.0' in scrape
+    assert "eqwatch_bench_items_total" in scrape
+    assert "eqwatch_probe_intensity_bucket" in scrape
 
 
 def test_a_forgotten_deployment_leaves_nothing():

@@ -104,7 +104,6 @@ class _Sidecar:
             for result in results:
                 self.export.item(plan, result)
             await self.watches.conclude(watch, watch.run_id(), results, self.now)
-            self.export.batch(watch)
 
     def _answering(self, plan: Plan) -> tuple[str, float]:
         begins, model, fall = _UPGRADES.get(plan.deployment, (HOURS, "", 0.0))

@@ -53,7 +53,7 @@ def alerts_page() -> str:
     lines += ["", "## What can be set", "", "With `--set NAME=VALUE`; it repeats.", ""]
     lines += _table(
         ("name", "default", "range", "what it is"),
-        ((f"`{t.name}`", f"`{t.default}`", span(t), t.about) for t in THRESHOLDS),
+        ((f"`{t.name}`", f"`{t.default}`" if t.default else "none", span(t), t.about) for t in THRESHOLDS),
     )
     lines += [
         "",

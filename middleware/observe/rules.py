@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from middleware.observe.alert_links import links
 from middleware.observe.benchmark_alerts import BENCHMARK_ALERTS
 from middleware.observe.operation_alerts import OPERATION_ALERTS
 from middleware.observe.probe_alerts import PROBE_ALERTS
@@ -72,6 +73,7 @@ def _rule(rule: Recording | Alert, values: Mapping[str, str]) -> dict[str, Any]:
             "summary": summary,
             "description": description,
             "runbook_url": f"{values['runbook_base']}/{rule.name}.md",
+            **links(rule, values),
         },
     }
 

@@ -50,8 +50,8 @@ class Threshold:
             return "" if fits else f"write a duration of at most {_MOST_DAYS}d, such as 90s, 15m or 1h30m"
         if self.kind == "job":
             return "" if re.fullmatch(r"[A-Za-z0-9._/-]+", value) else "write the name of a scrape job, such as eqwatch"
-        fits = re.fullmatch(r"[^\s'\"`{}]+", value) is not None
-        return "" if fits else "write the URL or path under which the runbooks are, without spaces, quotes or braces"
+        fits = value == self.default or re.fullmatch(r"[^\s'\"`{}]+", value) is not None
+        return "" if fits else "write the URL or path under which it is, without spaces, quotes or braces"
 
 
 def seconds(duration: str) -> int:
@@ -66,6 +66,8 @@ def _numbers(*rows: tuple[str, str, float, str]) -> tuple[Threshold, ...]:
 THRESHOLDS: tuple[Threshold, ...] = (
     Threshold("job", "eqwatch", "Name of the scrape job of the sidecars.", "job"),
     Threshold("runbook_base", "docs/runbooks", "Where the runbooks are: a URL, or a path of this project.", "place"),
+    Threshold("grafana_base", "", "Where Grafana is: alerts link to their panel; empty for no link.", "place"),
+    Threshold("status_base", "", "Where the status page is: alerts link to it; empty for no link.", "place"),
     *_numbers(
         ("regression_points", "0.5", 100, "EQRegression, EQRegressionSuspected: least fall, points."),
         ("regression_items", "12", 1e5, "EQRegression, EQRegressionSuspected: least answers that it rests on."),

@@ -217,7 +217,7 @@ _WORK = Row(
             "table",
             (Query(f"1000 * {smallest('bench_last_success_timestamp_seconds')}", "Last batch", "dateTimeAsIso"),),
             width=8,
-            alert="EQBenchmarkStale",
+            alert="EQDeploymentVanished",
             no_value="no batch yet",
         ),
     ),

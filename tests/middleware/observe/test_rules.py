@@ -1,5 +1,6 @@
 """The rules as a whole: accepted by Prometheus, made from the catalogue's names, settable within ranges."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import yaml
 from middleware.errors import ConfigurationError
 from middleware.metrics import CATALOGUE
 from middleware.observe import ALERTS, SETTINGS, alerts_page, operator_file, rules_file
+from middleware.observe.dashboards import BOARDS, dashboard_files
 from middleware.observe.promql import figure, held, metric, moment, select, summed
 from middleware.observe.recordings import RECORDINGS
 from middleware.observe.thresholds import seconds
@@ -26,16 +28,17 @@ def rules_in(text: str) -> list[dict[str, object]]:
 
 
 def test_promtool_accepts_the_rules_and_finds_nothing_to_improve(tmp_path: Path) -> None:
-    """`promtool check rules` with all its lint is silent about what the command prints."""
+    """`promtool check rules` with all its lint is silent about what the command prints, with links and without."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool (Debian package prometheus) is not installed")
     file = tmp_path / "rules.yml"
-    file.write_text(rules_file(), encoding="utf-8")
-    command = [promtool, "check", "rules", "--lint=all", "--lint-fatal", str(file)]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert f"{len(RECORDINGS) + len(ALERTS)} rules found" in checked.stdout
+    for text in (rules_file(), rules_file(["grafana_base=https://g.example.com", "status_base=https://s.example.com"])):
+        file.write_text(text, encoding="utf-8")
+        command = [promtool, "check", "rules", "--lint=all", "--lint-fatal", str(file)]
+        checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert f"{len(RECORDINGS) + len(ALERTS)} rules found" in checked.stdout
 
 
 def test_the_operators_object_holds_the_same_rules() -> None:
@@ -97,7 +100,7 @@ def test_recording_rules_are_named_by_level_metric_and_operation() -> None:
         ("EQRegression.for=", "write a duration of at most 90d"),
         ("declared_within=400d", "write a duration of at most 90d"),
         ("job=a b", "write the name of a scrape job"),
-        ("runbook_base={{ x }}", "write the URL or path"),
+        ("runbook_base={{ x }}", "write the URL or path under which it is"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_would_be_right(setting: str, complaint: str) -> None:
@@ -135,6 +138,34 @@ def test_settings_reach_the_rules() -> None:
     assert "< 5400" in by_name["EQSilentModelChange"]["expr"]
     assert "offset 2d" in by_name["EQDeploymentVanished"]["expr"]
     assert "2d ago" in by_name["EQDeploymentVanished"]["annotations"]["description"]
+
+
+def test_an_alert_leads_to_its_panel_and_to_the_status_page() -> None:
+    """Where Grafana and the page are is said once; each alert opens the panel about it, for its deployment."""
+    links = ["grafana_base=https://grafana.example.com/", "status_base=https://eqwatch.example.com"]
+    text = rules_file(links)
+    by_name = {rule["alert"]: rule["annotations"] for rule in rules_in(text) if "alert" in rule}
+    boards = {board.uid: board for board in BOARDS}
+    for alert in ALERTS:
+        notes = by_name[alert.name]
+        assert notes["status_url"] == "https://eqwatch.example.com/"
+        found = re.fullmatch(r"https://grafana\.example\.com/d/([a-z-]+)\?(.*)", notes["dashboard_url"])
+        assert found is not None
+        asked = dict(part.split("=", 1) for part in found[2].split("&"))
+        assert ("var-deployment" in asked) == ("deployment" in alert.carries)
+        assert boards[found[1]].panels[int(asked["viewPanel"]) - 1].alert == alert.name
+    assert by_name["EQRegression"]["dashboard_url"].endswith(
+        "/d/eqwatch-overview?viewPanel=7&var-deployment={{ $labels.deployment | urlquery }}"
+    )
+    assert "dashboard_url" not in rules_file()
+
+
+def test_the_number_in_the_link_is_the_panels_in_grafana() -> None:
+    """Both count the panels of a dashboard alike."""
+    for name, text in dashboard_files(status_url="http://127.0.0.1:8081").items():
+        board = next(board for board in BOARDS if name == f"{board.uid}.json")
+        shown = {panel["id"]: panel["title"] for panel in json.loads(text)["panels"] if panel["type"] != "row"}
+        assert shown == {number: panel.title for number, panel in enumerate(board.panels, start=1)}
 
 
 def test_every_setting_is_used_and_has_a_default_in_its_range() -> None:

@@ -6,6 +6,7 @@ __all__ = [
     "ConfigurationError",
     "EqwatchError",
     "ItemSetError",
+    "NotReached",
     "StoreUnavailable",
     "UpstreamError",
 ]
@@ -61,3 +62,11 @@ class CallRefused(UpstreamError):
 
     reason: ``budget`` (a cap would be exceeded, or what was spent is unknown) or ``paused`` (the kill switch).
     """
+
+
+class NotReached(EqwatchError):
+    """A running sidecar did not answer the command line as expected; nobody_there: no connection could be made."""
+
+    def __init__(self, message: str, *, nobody_there: bool = False) -> None:
+        super().__init__(message)
+        self.nobody_there = nobody_there

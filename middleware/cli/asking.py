@@ -8,10 +8,10 @@ from typing import Annotated, Any, TypeAlias
 import httpx2
 import typer
 
-from middleware.errors import ConfigurationError, EqwatchError
+from middleware.errors import ConfigurationError, NotReached
 from middleware.settings import Settings
 
-__all__ = ["AdminApi", "NotReached", "Token", "Url", "url_of"]
+__all__ = ["AdminApi", "Token", "Url", "url_of"]
 
 Url: TypeAlias = Annotated[
     str | None, typer.Option("--url", help="Admin listener of a running sidecar, such as http://127.0.0.1:8081.")
@@ -22,14 +22,6 @@ Token: TypeAlias = Annotated[
 ]
 _TIMEOUT_SECONDS = 20.0
 _CONNECT_SECONDS = 2.0
-
-
-class NotReached(EqwatchError):
-    """The sidecar did not answer as expected; nobody_there: no connection could be made."""
-
-    def __init__(self, message: str, *, nobody_there: bool = False) -> None:
-        super().__init__(message)
-        self.nobody_there = nobody_there
 
 
 class AdminApi:

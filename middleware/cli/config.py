@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 
 from middleware.control.plans import benchmark_plans, missing_settings
-from middleware.control.telling import check_webhooks
 from middleware.settings import Settings, load_settings
 from middleware.settings.document import example_file, settings_table
 from middleware.settings.loading import config_file
+from middleware.settings.webhooks import webhook_secrets
 
 __all__ = ["app"]
 
@@ -31,7 +31,8 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     Example: eqwatch config check --config eqwatch.toml
     """
     settings = load_settings(config)
-    check_webhooks(settings)
+    for webhook in settings.webhooks:
+        webhook_secrets(webhook)
     benchmark_plans(settings)
     file = config_file(config)
     if as_json:

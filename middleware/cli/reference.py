@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 from middleware.cli.exit_codes import WORDS
 
 __all__ = ["cli_page"]
@@ -30,7 +30,7 @@ asks it with `--url`. `eqwatch compare` and `eqwatch baseline` read the store.
 def cli_page() -> str:
     """The whole page."""
     codes = "\n".join(f"| {code} | {words} |" for code, words in WORDS.items())
-    return _HEAD.format(codes=codes) + "".join(_commands(typer.main.get_command(app), "eqwatch"))
+    return _HEAD.format(codes=codes) + "".join(_commands(typer.main.get_command(command_line()), "eqwatch"))
 
 
 def _commands(command: Any, name: str) -> Iterator[str]:

@@ -4,20 +4,21 @@ import os
 import ssl
 
 from middleware.admin.access import Access
-from middleware.control.admin_server import bound
+from middleware.control.listening import bound
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
-from middleware.control.telling import check_webhooks
 from middleware.control.tracing import require_tracing
 from middleware.errors import ConfigurationError
 from middleware.settings import Settings
 from middleware.settings.secrets import revealed
+from middleware.settings.webhooks import webhook_secrets
 
 __all__ = ["checked", "checked_listener", "said_of_benchmark", "said_of_deployments"]
 
 
 def checked(settings: Settings) -> None:
     """What control would trip over later is said now. Raises ConfigurationError."""
-    check_webhooks(settings)
+    for webhook in settings.webhooks:
+        webhook_secrets(webhook)
     if benchmark_configured(settings):
         benchmark_plans(settings)
     checked_listener(settings)

@@ -18,12 +18,12 @@ from rich.table import Table
 from middleware.admin.bodies import VerdictBody
 from middleware.admin.verdict import Verdict, overall, points, ranked, span, verdict
 from middleware.admin.verdict_body import verdict_body, verdict_of
-from middleware.cli.asking import AdminApi, NotReached, Token, Url, url_of
+from middleware.cli.asking import AdminApi, Token, Url, url_of
 from middleware.cli.exit_codes import NO, UNDECIDED
 from middleware.cli.options import DataDir
 from middleware.control.plans import benchmark_plans, missing_settings
 from middleware.control.stored_standings import stored_standings
-from middleware.errors import ConfigurationError
+from middleware.errors import ConfigurationError, NotReached
 from middleware.settings import Settings, load_settings
 from middleware.settings.secrets import revealed
 from middleware.store import Store

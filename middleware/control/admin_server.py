@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
+from middleware.control.listening import bound
 from middleware.settings.schema import AdminSettings
 
-__all__ = ["AdminServer", "bound"]
+__all__ = ["AdminServer"]
 
 _DRAIN_SECONDS = 3
 _TICKS_A_SECOND = 10
@@ -75,18 +74,3 @@ class AdminServer:
                     server.stop()
                     await asyncio.wait({serving})
                     raise
-
-
-def bound(listen: str) -> socket.socket:
-    """The listening socket; raises OSError naming the address. uvicorn itself would end the process instead."""
-    if listen.startswith("unix:"):
-        path = Path(listen.removeprefix("unix:"))
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen()
-        return listener
-    host, _, port = listen.rpartition(":")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    return socket.create_server((host.strip("[]"), int(port)), family=family)

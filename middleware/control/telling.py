@@ -13,7 +13,7 @@ from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
 from middleware.records.informed import Call
 from middleware.settings import Settings
-from middleware.settings.webhooks import WebhookSettings, signing_key, webhook_url
+from middleware.settings.webhooks import WebhookSettings, webhook_secrets
 from middleware.store import Store
 from middleware.store.spool import Spool
 from middleware.webhooks.addresses import networks
@@ -21,7 +21,7 @@ from middleware.webhooks.messages import Context
 from middleware.webhooks.receiver import Receiver
 from middleware.webhooks.sender import Sender, Webhook
 
-__all__ = ["Estimates", "check_webhooks", "make_adoption", "make_sender"]
+__all__ = ["Estimates", "make_adoption", "make_sender"]
 
 
 class Estimates:
@@ -105,21 +105,8 @@ def make_sender(
     return Sender(webhooks, store=store, metrics=metrics, context=context, clock=clock, told=told)
 
 
-def check_webhooks(settings: Settings) -> None:
-    """Raises ConfigurationError for what control would trip over."""
-    for configured in settings.webhooks:
-        _secrets(configured)
-
-
-def _secrets(configured: WebhookSettings) -> tuple[str, bytes]:
-    try:
-        return webhook_url(configured), signing_key(configured)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
-
-
 def _webhook(configured: WebhookSettings) -> Webhook:
-    url, key = _secrets(configured)
+    url, key = webhook_secrets(configured)
     try:
         receiver = Receiver(
             url,

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from middleware.errors import ConfigurationError
 from middleware.settings.types import Duration, Section
 
-__all__ = ["WebhookSettings", "checked_public_url", "signing_key", "webhook_url"]
+__all__ = ["WebhookSettings", "checked_public_url", "signing_key", "webhook_secrets", "webhook_url"]
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _LEAST_KEY_BYTES, _MOST_KEY_BYTES = 24, 64  # as the Standard Webhooks specification recommends
@@ -111,6 +112,14 @@ def signing_key(settings: WebhookSettings) -> bytes:
     if settings.secret_file:
         return _key(_read(settings.secret_file, settings.name, "secret_file"), settings.name)
     return b""
+
+
+def webhook_secrets(settings: WebhookSettings) -> tuple[str, bytes]:
+    """Its address and signing key, from files too; raises ConfigurationError where one can't be had."""
+    try:
+        return webhook_url(settings), signing_key(settings)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _read(path: str, name: str, field: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -32,7 +32,7 @@ def text(page: Path) -> str:
 
 @cache
 def root_command() -> Any:
-    return typer.main.get_command(app)
+    return typer.main.get_command(command_line())
 
 
 def headings(page: Path) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 
 COMMAND = str(Path(sys.executable).with_name("eqwatch"))
 Eqwatch = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -41,7 +41,9 @@ def in_process() -> Callable[..., str]:
     """Runs the same command in this process, which is faster: returns the output, errors come as exceptions."""
 
     def run(*arguments: object, exit_code: int = 0) -> str:
-        result = CliRunner(env={"COLUMNS": "120"}).invoke(app, [*map(str, arguments)], catch_exceptions=False)
+        result = CliRunner(env={"COLUMNS": "120"}).invoke(
+            command_line(), [*map(str, arguments)], catch_exceptions=False
+        )
         assert result.exit_code == exit_code, result.output
         return result.output
 

@@ -5,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -16,13 +16,13 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, 
     return found
 
 
-COMMANDS = commands(typer.main.get_group(app))
+COMMANDS = commands(typer.main.get_group(command_line()))
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_has_an_example(path: tuple[str, ...]) -> None:
     """--help says what the command does and shows one line to copy."""
-    result = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "120"})
+    result = CliRunner().invoke(command_line(), [*path, "--help"], env={"COLUMNS": "120"})
     assert result.exit_code == 0
     assert "Example:" in result.output
     assert "eqwatch" in result.output
@@ -36,6 +36,6 @@ def test_the_stable_commands_are_there() -> None:
 
 def test_the_version_is_printed() -> None:
     """--version prints name and version."""
-    result = CliRunner().invoke(app, ["--version"])
+    result = CliRunner().invoke(command_line(), ["--version"])
     assert result.exit_code == 0
     assert result.output.startswith("eqwatch 0.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 from middleware.demo.processes import eqwatch_command
 from middleware.errors import ConfigurationError
 from middleware.settings import load_settings
@@ -58,7 +58,7 @@ def test_what_cannot_work_is_refused(
     monkeypatch.chdir(tmp_path)
     for name, value in {**environment, "XDG_DATA_HOME": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
-    done = CliRunner().invoke(app, list(arguments))
+    done = CliRunner().invoke(command_line(), list(arguments))
     assert isinstance(done.exception, ConfigurationError)
     assert words in str(done.exception)
     assert SALT not in str(done.exception)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 from middleware.cli.exit_codes import WORDS
 from middleware.cli.gate import EXIT_CODES
 from middleware.cli.reference import cli_page
@@ -34,7 +34,7 @@ def commands(group, path=()):
             yield " ".join((*path, name)), command
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands(typer.main.get_command(command_line())))
 
 
 def test_the_page_is_current():

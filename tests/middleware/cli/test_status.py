@@ -12,10 +12,9 @@ from prometheus_client import CollectorRegistry
 from middleware.admin import Access, AdminState, EventFeed, create_app
 from middleware.benchmark.item_sets import load
 from middleware.benchmark.watch import Watch
-from middleware.cli.asking import NotReached
 from middleware.cli.status import exit_code
 from middleware.control.plans import benchmark_plans
-from middleware.errors import ConfigurationError
+from middleware.errors import ConfigurationError, NotReached
 from middleware.metrics import Metrics
 from middleware.records.benchmark import ItemResult
 from middleware.records.standing import Standing, UpgradeStanding

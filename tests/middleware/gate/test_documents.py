@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 from middleware.cli.gate import EXIT_CODES
 
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ DOCUMENTS = ("docs/gate.md", "examples/ci/github-action.yml", "examples/ci/gitla
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_options_exist(name: str) -> None:
     """Every option that is named belongs to the command, or to pip."""
-    command = get_command(app).get_command(None, "gate")  # type: ignore[attr-defined]
+    command = get_command(command_line()).get_command(None, "gate")  # type: ignore[attr-defined]
     known = {option for parameter in command.params for option in parameter.opts}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", (ROOT / name).read_text()))
     assert named

@@ -10,7 +10,7 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 from middleware.metrics import CATALOGUE
 from middleware.observe import ALERTS, SETTINGS
 from middleware.observe.dashboards import BOARDS
@@ -73,7 +73,7 @@ def test_the_commands_exist_with_their_options(page: Path) -> None:
         if not span.startswith("eqwatch "):
             continue
         words = shlex.split(span)[1:]
-        command: click.Command = typer.main.get_group(app)
+        command: click.Command = typer.main.get_group(command_line())
         while words and hasattr(command, "commands") and words[0] in command.commands:
             command = command.commands[words.pop(0)]
         assert not hasattr(command, "commands"), span

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from middleware.cli.app import app
+from middleware.cli.app import command_line
 from middleware.errors import ConfigurationError
 from middleware.metrics.catalogue import CATALOGUE
 from middleware.observe.dashboards import BOARDS, STATES, dashboard_files
@@ -105,7 +105,7 @@ def test_panels_lie_on_the_grid_without_overlap(boards: list[dict[str, Any]]) ->
 def test_the_command_writes_the_files_and_the_same_ones_each_time(tmp_path: Path) -> None:
     """One file for each dashboard, byte for byte the same."""
     for folder in ("first", "second"):
-        done = CliRunner().invoke(app, ["dashboards", "--out", str(tmp_path / folder)])
+        done = CliRunner().invoke(command_line(), ["dashboards", "--out", str(tmp_path / folder)])
         assert done.exit_code == 0, done.output
     first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert set(first) == {f"{board.uid}.json" for board in BOARDS}

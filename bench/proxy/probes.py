@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from bench.proxy import machine
@@ -72,7 +73,7 @@ def compared(
     run: Session, loads: Sequence[Load], rounds: int, variants: Mapping[str, float | None] = VARIANTS
 ) -> Found:
     """Every round gives each load to each sidecar, in a new random order."""
-    found = Found()
+    found = Found(seconds=dict.fromkeys(variants, 0.0), probed=dict.fromkeys(variants, 0.0))
     with ExitStack() as stack:
         sidecars = {name: stack.enter_context(_sidecar(run.site, rate)) for name, rate in variants.items()}
         for number in range(1, rounds + 1):
@@ -82,8 +83,8 @@ def compared(
                     running, admin = sidecars[name]
                     probed, began = _scored(admin), time.monotonic()
                     sample = measure(run.native, run.mock, load, running)
-                    found.seconds[name] = found.seconds.get(name, 0.0) + time.monotonic() - began
-                    found.probed[name] = found.probed.get(name, 0.0) + _scored(admin) - probed
+                    found.seconds[name] += time.monotonic() - began
+                    found.probed[name] += _scored(admin) - probed
                     found.samples.setdefault((load.name, name), []).append(sample)
                     if sample.failure:
                         run.tell(f"{name}: {sample.failure}")
@@ -131,7 +132,9 @@ def as_markdown(found: Found, head: str) -> str:
     lines = [head, ""]
     lines += ["| load | sidecar | relay's CPU µs per request | change | change of p50 | control's CPU µs | errors |"]
     lines += ["| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
-    for (load, name), samples in found.samples.items():
+    loads = dict.fromkeys(load for load, _ in found.samples)
+    for load, name in product(loads, found.seconds):
+        samples = found.samples[load, name]
         whole = [sample for sample in samples if not sample.failure]
         cost, beside = (spread([getattr(s, key) or 0.0 for s in whole]) for key in ("cpu_us", "control_us"))
         wrong = sum(int(s.figures["errors"] + s.figures["stalled"]) for s in whole) + len(samples) - len(whole)

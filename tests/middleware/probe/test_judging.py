@@ -138,3 +138,43 @@ def test_the_anchor_has_nothing_to_say_where_the_user_said_nothing() -> None:
     asked = AnchorJudge(FakeAnchor())
     found = asyncio.run(asked.rate((Message("user", "  "),), EMOTIONS))
     assert (found.outcome, found.reason) == ("unparseable", "no_text")
+
+
+def test_the_anchor_rates_a_turn_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once and afterwards, also where who asked first does not wait; other words or emotions are rated anew."""
+    anchor = FakeAnchor()
+    asked = AnchorJudge(anchor)
+    monkeypatch.setattr("middleware.probe.judging._KNOWN_RATINGS", 2)
+
+    async def scenario() -> None:
+        first = asyncio.ensure_future(asked.rate(SAID, EMOTIONS))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(asked.rate(SAID, EMOTIONS))
+        await asyncio.sleep(0)
+        first.cancel()
+        found = await second
+        again = await asked.rate(SAID, EMOTIONS)
+        assert (found.emotions, found.flags) == (again.emotions, again.flags)
+        assert len(anchor.shown) == 1
+        await asked.rate(SAID, EMOTIONS[:1])
+        await asked.rate((Message("user", "Now I do."),), EMOTIONS)
+        assert len(anchor.shown) == 3
+        await asked.rate(SAID, EMOTIONS)  # only the newest are kept
+        assert len(anchor.shown) == 4
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_of_the_anchor_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is raised to who asked; the next one is rated."""
+    anchor = FakeAnchor()
+    asked = AnchorJudge(anchor)
+
+    async def scenario() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(anchor, "rate", lambda *_: {})
+            with pytest.raises(KeyError):
+                await asked.rate(SAID, EMOTIONS)
+        assert (await asked.rate(SAID, EMOTIONS)).outcome == "scored"
+
+    asyncio.run(scenario())

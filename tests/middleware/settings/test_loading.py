@@ -145,6 +145,8 @@ def test_a_model_can_not_be_its_own_reference(tmp_path: Path, deployment: str) -
         load_settings(written(tmp_path, _TWO % ("", deployment)))
     with pytest.raises(ConfigurationError, match="can't check itself"):
         load_settings(written(tmp_path, _TWO % ('url = "http://llm:8000/v1/"', deployment)))
+    with pytest.raises(ConfigurationError, match="can't check itself"):
+        load_settings(written(tmp_path, _TWO % ('url = "http://LLM:8000"', deployment)))
     load_settings(written(tmp_path, _TWO % ('url = "http://elsewhere"', deployment)))
     load_settings(written(tmp_path, _TWO % ("", 'model = "small"')))
 

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import dates
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 from PIL import Image
 
 from bench.dashboards.prometheus import Prometheus
@@ -28,7 +29,10 @@ _LINES = ("#2456c9", "#d9730d", "#1a7f4b", "#8a3ffc", "#c0303b", "#0b7285", "#a1
 _COLORS = {"red": "#c0303b", "orange": "#e8890c", "yellow": "#d4b106", "green": "#1a7f4b", "text": "#5b6472"}
 _MARKS = {"purple": "#8a3ffc", "blue": "#2456c9"}
 _UNITS = {"none": "", "short": "", "s": "s", "percentunit": "share", "reqps": "per s", "cps": "per s", "Bps": "B/s"}
-_MOST_LEGEND = 9
+_LEGEND_ROWS = 5
+_LETTER_INCHES, _HANDLE_INCHES = 0.068, 0.42
+_DARK_ON = ("orange", "yellow")
+_MANY = 10_000.0
 
 
 class _Board:
@@ -102,9 +106,10 @@ def _place(figure: Figure, whole: _Board, panel: dict[str, Any], values: dict[st
     elif kind == "table":
         draw_table(card, whole.prometheus, whole.recorded.ends, panel, values)
     else:
-        legend = 0.30 if kind == "timeseries" else 0.14
+        legend = 0.34 if kind == "timeseries" else 0.14
+        names = _LABEL_ROOM.get(kind, 0.042)
         inner = figure.add_axes(
-            (left + 0.034, bottom + legend * height, width - 0.046, height * (1 - legend) - 1.5 * head)
+            (left + names, bottom + legend * height, width - names - 0.012, height * (1 - legend) - 1.5 * head)
         )
         _DRAWN[kind](inner, whole, panel, values)
 
@@ -172,14 +177,20 @@ def _timeseries(axes: Any, whole: _Board, panel: dict[str, Any], values: dict[st
         axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(defaults.get("min", low), defaults.get("max", high) if defaults.get("min") is not None else high)
-    axes.set_ylabel(_UNITS.get(defaults["unit"], defaults["unit"]), fontsize=8)
+    axes.set_ylabel(custom.get("axisLabel") or _UNITS.get(defaults["unit"], defaults["unit"]), fontsize=9)
+    if axes.get_ylim()[1] >= _MANY and axes.get_yscale() == "linear":
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     _times(axes, whole)
-    shown = axes.get_legend_handles_labels()
+    handles, labels = axes.get_legend_handles_labels()
+    inches = axes.get_position().width * axes.figure.get_figwidth()
+    columns = max(1, int(inches / (_LETTER_INCHES * max(map(len, labels), default=1) + _HANDLE_INCHES)))
+    most = columns * _LEGEND_ROWS
     axes.legend(
-        *(part[:_MOST_LEGEND] for part in shown),
+        handles[:most],
+        labels[:most],
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.10),
-        ncols=3,
+        ncols=min(columns, 6),
         fontsize=8,
         frameon=False,
         columnspacing=1.0,
@@ -211,16 +222,13 @@ def _timeline(axes: Any, whole: _Board, panel: dict[str, Any], values: dict[str,
         for begin in changes:
             text = options[str(int(numbers[begin]))]["text"]
             end = next((n for n in changes if n > begin), len(numbers))
-            if end - begin < 8:
+            if end - begin < len(text):  # a step is about as wide as a letter
                 continue
-            axes.text(at[begin], row, f" {text}", fontsize=8, color="white", va="center", clip_on=True)
+            ink = "#16181d" if options[str(int(numbers[begin]))]["color"] in _DARK_ON else "white"
+            axes.text(at[begin], row, f" {text}", fontsize=9, color=ink, va="center", clip_on=True)
     axes.set_yticks(range(len(series)), [name for name, _, _ in series], fontsize=8)
-    axes.tick_params(axis="y", pad=-2, direction="in")
-    for label in axes.get_yticklabels():
-        label.set_horizontalalignment("left")
     axes.margins(y=0.02)
-    axes.set_xlim(moment(whole.recorded.begins - 5400.0), moment(whole.recorded.ends))
-    _times(axes, whole, limits=False)
+    _times(axes, whole)
 
 
 def _heatmap(axes: Any, whole: _Board, panel: dict[str, Any], values: dict[str, str]) -> None:
@@ -234,9 +242,14 @@ def _heatmap(axes: Any, whole: _Board, panel: dict[str, Any], values: dict[str, 
     ]
     at = dates.date2num(series[0][1][-columns:])
     axes.imshow(cells, aspect="auto", origin="lower", cmap="Blues", extent=(at[0], at[-1], -0.5, len(bounds) - 0.5))
-    axes.set_yticks(range(len(bounds)), [f"up to {bound}" for bound in bounds], fontsize=7)
+    axes.set_yticks(range(len(bounds)), [_bound(bound) for bound in bounds], fontsize=7)
+    axes.set_ylabel("at most", fontsize=9)
     axes.xaxis_date()
     _times(axes, whole, limits=False, marks=False)
+
+
+def _bound(name: str) -> str:
+    return "more" if name == "+Inf" else f"{float(name):g}"
 
 
 def _times(axes: Any, whole: _Board, *, limits: bool = True, marks: bool = True) -> None:
@@ -252,4 +265,6 @@ def _times(axes: Any, whole: _Board, *, limits: bool = True, marks: bool = True)
             axes.axvline(datetime.fromtimestamp(when, UTC), color=color, linewidth=1.1, linestyle=":")
 
 
+# Names of series stand beside a timeline, and numbers beside everything else.
+_LABEL_ROOM = {"state-timeline": 0.125}
 _DRAWN = {"timeseries": _timeseries, "state-timeline": _timeline, "heatmap": _heatmap}

@@ -1,6 +1,6 @@
 """Tables of the preview: merged on common labels, columns named and formatted, as the panel's JSON says."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,9 +53,7 @@ def draw_table(axes: Any, prometheus: Prometheus, at: float, panel: dict[str, An
             line[name] = float(one["value"][1])
             columns += [name] if name not in columns else []
     columns = [name for name in columns if name not in organize["excludeByName"]]
-    first = [title for title in ("State", "Verdict") if title in organize["renameByName"].values()]
-    titles = organize["renameByName"]
-    columns.sort(key=lambda name: (titles.get(name) not in first, name.startswith("Value")))
+    columns.sort(key=lambda name: organize["indexByName"].get(name, len(organize["indexByName"])))
     shown = [organize["renameByName"].get(name, name) for name in columns]
     cells, fills = [], []
     for _, line in sorted(lines.items(), key=lambda one: _rank(one[1], panel, organize), reverse=True):
@@ -70,13 +68,20 @@ def draw_table(axes: Any, prometheus: Prometheus, at: float, panel: dict[str, An
     if not cells:
         axes.text(0.5, 0.4, defaults["noValue"], transform=axes.transAxes, ha="center", fontsize=14, color="#5b6472")
         return
-    drawn = axes.table(cells, cellColours=fills, colLabels=shown, bbox=(0.005, 0.06, 0.99, 0.74), cellLoc="left")
+    widths = [_width(title, column) for title, column in zip(shown, zip(*cells, strict=True), strict=True)]
+    box = (0.005, 0.06, 0.99, 0.74)
+    drawn = axes.table(cells, cellColours=fills, colLabels=shown, bbox=box, cellLoc="left", colWidths=widths)
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(9.5)
     for (row_number, _), cell in drawn.get_celld().items():
         cell.set_edgecolor("#e6e8ec")
         if row_number == 0:
             cell.set_text_props(weight="bold", color="#5b6472")
+
+
+def _width(title: str, column: Sequence[str]) -> float:
+    """In letters; bold ones of the head are wider. The table's box gives each column its share."""
+    return max(1.15 * len(title), *map(len, column)) + 3.0
 
 
 def _rank(line: Mapping[str, Any], panel: dict[str, Any], organize: Mapping[str, Any]) -> float:

@@ -35,6 +35,7 @@ _FEELING = Row(
             alert="EQEmotionDrift",
             no_value="no probe in the window",
             repeat="deployment",
+            axis="intensity",
         ),
         Panel(
             "Strong emotions: $deployment",
@@ -58,6 +59,7 @@ _FEELING = Row(
             width=24,
             repeat="deployment",
             no_value="no answer key, or too few turns",
+            axis="intensity",
         ),
         Panel(
             "Distribution of perceived intensities",
@@ -96,6 +98,7 @@ _DRIFT = Row(
             log=True,
             alert="EQEmotionDrift",
             no_value="too few conversations",
+            axis="of its limit",
         ),
         Panel(
             "Evidence: expressed by users",
@@ -111,6 +114,7 @@ _DRIFT = Row(
             log=True,
             alert="EQEmotionDrift",
             no_value="no answer key, or too few conversations",
+            axis="of its limit",
         ),
         Panel(
             "Size of the drift: $deployment",
@@ -130,6 +134,7 @@ _DRIFT = Row(
             least=0,
             alert="EQEmotionDrift",
             no_value="too few conversations",
+            axis="intensity",
         ),
         Panel(
             "Conversations in the windows",
@@ -142,6 +147,7 @@ _DRIFT = Row(
             least=0,
             alert="EQEmotionDrift",
             no_value="no conversation yet",
+            axis="conversations",
         ),
     ),
 )
@@ -164,6 +170,7 @@ _FORESIGHT = Row(
             alert="EQAnticipationLost",
             no_value="no answer key, or too few turns",
             repeat="deployment",
+            axis="share removed",
         ),
         Panel(
             "Skill lost",
@@ -194,6 +201,7 @@ _FORESIGHT = Row(
             least=0,
             alert="EQAnticipationLost",
             no_value="no answer key, or no turn in the window",
+            axis="points lost",
         ),
         Panel(
             "Predictions answered and not",
@@ -208,6 +216,7 @@ _FORESIGHT = Row(
             least=0,
             alert="EQAnticipationLost",
             no_value="no answer key",
+            axis="predictions",
         ),
     ),
 )
@@ -234,6 +243,7 @@ _BELIEF = Row(
             least=0,
             alert="EQReferenceDisagreement",
             no_value="no answer key, or no turn in the window",
+            axis="points lost",
         ),
         Panel(
             "Repeatability of the answer key",
@@ -258,6 +268,7 @@ _BELIEF = Row(
             least=0,
             alert="EQProbeCoverageLow",
             no_value="no sampled turn in the window",
+            axis="turns",
         ),
         Panel(
             "Ratings of the answer key by outcome",
@@ -270,6 +281,7 @@ _BELIEF = Row(
             least=0,
             alert="EQReferenceDisagreement",
             no_value="no answer key",
+            axis="turns",
         ),
         Panel(
             "Text that looks like steering the judge",
@@ -281,6 +293,7 @@ _BELIEF = Row(
             stacked=True,
             least=0,
             no_value="none seen",
+            axis="turns",
         ),
     ),
 )
@@ -305,6 +318,7 @@ _USE = Row(
             "timeseries",
             (Query(smallest("relief_read_intensity_change", (*_BY_EMOTION, "read")), _BOTH + " · read: {{read}}"),),
             no_value="nobody reads, or too few turns",
+            axis="intensity",
         ),
         Panel(
             "Reads by the application",

@@ -256,6 +256,8 @@ def _timeseries(panel: Panel) -> Any:
         .legend(_legend())
         .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
     )
+    if panel.axis:
+        made = made.axis_label(panel.axis)
     if panel.kind == "bars":
         made = made.draw_style(common.GraphDrawStyle.BARS).fill_opacity(60).line_width(0)
     if panel.stacked:
@@ -310,7 +312,12 @@ def _table(panel: Panel) -> Any:
         hidden |= {} if query.legend else {column: True}
         made = _column(made, query) if query.legend else made
     made = made.with_transformation(dashboard.DataTransformerConfig("merge", options={}))
-    organized = {"excludeByName": hidden, "renameByName": _LABELS | {k: v for k, v in names.items() if v}}
+    renamed = _LABELS | {k: v for k, v in names.items() if v}
+    # What state it is in comes first, then what it is about, then the figures.
+    states = [column for column, query in zip(names, panel.queries, strict=True) if query.states]
+    ordered = [*states, *_LABELS, *(column for column in names if column not in states)]
+    indices = {column: index for index, column in enumerate(ordered)}
+    organized = {"excludeByName": hidden, "indexByName": indices, "renameByName": renamed}
     made = made.with_transformation(dashboard.DataTransformerConfig("organize", options=organized))
     if panel.order:
         made = made.sort_by([common_builders.TableSortByFieldState().display_name(panel.order).desc(True)])
@@ -321,6 +328,8 @@ def _column(made: Any, query: Query) -> Any:
     properties: dict[str, object] = {}
     if query.unit:
         properties["unit"] = query.unit
+    if query.decimals is not None:
+        properties["decimals"] = query.decimals
     if query.states:
         properties["mappings"] = [_mapping(query.states)]
         properties["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}

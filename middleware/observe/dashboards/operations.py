@@ -141,6 +141,7 @@ _TRAFFIC = Row(
             Query(f"sum({of('inflight_requests')})", "requests"),
             Query(f"sum by (side) ({of('open_connections')})", "connections · {{side}}"),
             no_value="no relay",
+            axis="open",
         ),
         _graph(
             "What went wrong",
@@ -180,6 +181,7 @@ _WORK = Row(
             steps=(Step(None, "transparent"), Step(3, "red")),
             alert="EQBenchmarkStale",
             no_value="no batch yet",
+            axis="intervals",
         ),
         _graph(
             "Queues",
@@ -187,6 +189,7 @@ _WORK = Row(
             "short",
             Query(f"sum by (queue) ({of('queue_depth')})", "{{queue}}"),
             no_value="no queue",
+            axis="pieces",
         ),
         _graph(
             "Dropped",
@@ -203,6 +206,7 @@ _WORK = Row(
             Query(f"sum by (worker) (increase({of('worker_restarts_total')}[1h]))", "{{worker}}"),
             alert="EQWorkerCrashLooping",
             no_value="none",
+            axis="restarts",
         ),
         _graph(
             "Errors of the store",
@@ -261,6 +265,7 @@ _COST = Row(
             Query(growth("tokens_total", ("purpose", "type")), "{{purpose}} · {{type}}"),
             stacked=True,
             no_value="no call",
+            axis="tokens",
         ),
         _graph(
             "Token budget",
@@ -270,6 +275,7 @@ _COST = Row(
             Query(largest("token_budget_limit", ("window",)), "cap · {{window}}"),
             alert="EQTokenBudgetLow",
             no_value="no cap",
+            axis="tokens",
         ),
         _graph(
             "Money",
@@ -278,6 +284,7 @@ _COST = Row(
             Query(growth("spend_total", ("currency",)), "{{currency}}"),
             alert="EQTokenBudgetLow",
             no_value="no prices configured",
+            axis="in its currency",
         ),
     ),
 )

@@ -176,10 +176,10 @@ _CHANGE = Row(
             "table",
             (
                 Query(f"1000 * {largest('bench_incident_opened_timestamp_seconds', _BY_KIND)}", "Open since", _ISO),
-                Query(smallest("bench_incident_points", _BY_KIND), "Change, points"),
+                Query(smallest("bench_incident_points", _BY_KIND), "Change then, points"),
                 Query(smallest("bench_incident_points_lower", _BY_KIND), "Lower 95 %"),
                 Query(smallest("bench_incident_points_upper", _BY_KIND), "Upper 95 %"),
-                Query(largest("bench_incident_items", _BY_KIND), "Answers"),
+                Query(largest("bench_incident_items", _BY_KIND), "Answers", decimals=0),
                 Query(largest("bench_incident_answer_change_ratio", _BY_KIND), "Answered otherwise", "percentunit"),
             ),
             width=24,
@@ -205,6 +205,7 @@ _CHANGE = Row(
             no_value="no baseline yet",
             band=True,
             repeat="deployment",
+            axis="points",
         ),
         Panel(
             "EQ score",
@@ -215,6 +216,7 @@ _CHANGE = Row(
             most=100,
             alert="EQRegression",
             no_value="no batch yet",
+            axis="points",
         ),
         Panel(
             "How near the alarm is",
@@ -226,6 +228,7 @@ _CHANGE = Row(
             least=0,
             alert="EQRegressionSuspected",
             no_value="no baseline yet",
+            axis="of its limit",
         ),
     ),
 )
@@ -262,6 +265,7 @@ _TRUST = Row(
             width=8,
             alert="EQBenchmarkStale",
             no_value="no batch yet",
+            axis="intervals",
         ),
         Panel(
             "Evidence that users' emotions are perceived otherwise",
@@ -274,6 +278,7 @@ _TRUST = Row(
             width=8,
             alert="EQEmotionDrift",
             no_value="too few probes",
+            axis="of its limit",
         ),
     ),
 )

@@ -61,7 +61,7 @@ STATES: Mapping[str, tuple[State, ...]] = MappingProxyType(
 class Panel:
     """unit: Grafana's id. states: name in STATES. alert: whose runbook is linked. band: the second and third query are
     bounds of the first one. log: a logarithmic axis. repeat: variable whose every value gets a panel of its own. width
-    is of 24.
+    is of 24. axis: what the numbers are, where the unit is none that Grafana knows.
     """
 
     title: str
@@ -83,6 +83,7 @@ class Panel:
     log: bool = False
     repeat: str = ""
     order: str = ""
+    axis: str = ""
 
 
 @dataclass(frozen=True, slots=True)

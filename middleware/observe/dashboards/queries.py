@@ -33,12 +33,14 @@ _VERDICTS = {"pass": 1, "undecided": 2, "regressed": 3}
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """legend: of its series, as Grafana writes it; in a table the name of its column. unit, states: of that column."""
+    """legend: of its series, as Grafana writes it; in a table the name of its column. unit, states, decimals: of
+    that column."""
 
     expr: str
     legend: str = ""
     unit: str = ""
     states: str = ""
+    decimals: int | None = None
 
 
 def of(name: str, *matchers: str) -> str:

@@ -42,11 +42,11 @@ _VERDICT = Row(
                     "Verdict",
                     states="verdict",
                 ),
-                Query(smallest("upgrade_delta_points"), "New minus old, points"),
+                Query(smallest("upgrade_delta_points"), "Change, points"),
                 Query(smallest("upgrade_delta_points_lower"), "Lower 95 %"),
                 Query(smallest("upgrade_delta_points_upper"), "Upper 95 %"),
-                Query(largest("upgrade_passes"), "Passes"),
-                Query(smallest("bench_reference_delta_points"), "To the reference of record"),
+                Query(largest("upgrade_passes"), "Passes", decimals=0),
+                Query(smallest("bench_reference_delta_points"), "To the record, points"),
                 Query(f"1000 * {largest('upgrade_decided_timestamp_seconds')}", "Judged", unit="dateTimeAsIso"),
                 Query(
                     f"(0 * {smallest('bench_score_points')}) + on (deployment) group_left () "
@@ -81,6 +81,7 @@ _VERDICT = Row(
             most=100,
             alert="EQUpgradeRegressed",
             no_value="no batch yet",
+            axis="points",
         ),
         Panel(
             "Change to the reference of record",
@@ -96,6 +97,7 @@ _VERDICT = Row(
             band=True,
             alert="EQRegression",
             no_value="no accepted baseline yet",
+            axis="points",
         ),
         Panel(
             "Below the reference of record",
@@ -124,6 +126,7 @@ _WHERE = Row(
             most=100,
             alert="EQUpgradeRegressed",
             no_value="no batch yet",
+            axis="points",
         ),
         Panel(
             "Loss of single items",
@@ -143,6 +146,7 @@ _WHERE = Row(
             least=0,
             alert="EQUpgradeRegressed",
             no_value="no batch in the window",
+            axis="points lost",
         ),
         Panel(
             "Mean loss by model version",
@@ -152,6 +156,7 @@ _WHERE = Row(
             least=0,
             alert="EQUpgradeRegressed",
             no_value="no batch in the window",
+            axis="points lost",
         ),
         Panel(
             "Distribution of item losses",
@@ -195,6 +200,7 @@ _HOW = Row(
             width=6,
             alert="EQSilentModelChange",
             no_value="no baseline yet",
+            axis="power of 10",
         ),
         Panel(
             "Answers that the evidence rests on",
@@ -206,6 +212,7 @@ _HOW = Row(
             least=0,
             alert="EQRegressionSuspected",
             no_value="no evidence",
+            axis="answers",
         ),
         Panel(
             "Benchmark calls by outcome",
@@ -219,6 +226,7 @@ _HOW = Row(
             least=0,
             alert="EQBenchmarkUnparseable",
             no_value="no batch in the window",
+            axis="calls",
         ),
     ),
 )

@@ -118,3 +118,21 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "grafana_foundation_sdk.builders", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'eqwatch\[dashboards\]'"):
         dashboard_files(status_url="http://127.0.0.1:8081")
+
+
+def test_a_table_begins_with_the_state_and_what_it_is_about(boards: list[dict[str, Any]]) -> None:
+    """State and verdict, deployment, from which model to which, then the figures: in Grafana, too, not by chance."""
+    panel = next(p for board in boards for p in board["panels"] if p["title"].startswith("Which deployment"))
+    (organize,) = (t["options"] for t in panel["transformations"] if t["id"] == "organize")
+    shown = sorted(organize["renameByName"], key=lambda name: organize["indexByName"][name])
+    titles = [organize["renameByName"][name] for name in shown]
+    assert titles[:6] == ["State", "Verdict", "Deployment", "Items", "From", "To"]
+    assert titles.index("To") < titles.index("Change, points") < titles.index("Lower 95 %")
+
+
+def test_a_graph_without_a_unit_says_what_its_numbers_are(panels: list[Any]) -> None:
+    """Points, answers or intensities: no axis is of bare numbers."""
+    for shown in panels:
+        if shown.panel["type"] == "timeseries":
+            defaults = shown.panel["fieldConfig"]["defaults"]
+            assert defaults["unit"] not in {"none", "short"} or defaults["custom"].get("axisLabel"), str(shown)

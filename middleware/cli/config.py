@@ -3,16 +3,21 @@
 import base64
 import json
 import secrets
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from middleware.cli.options import DataDir
 from middleware.control.plans import benchmark_plans, missing_settings
+from middleware.errors import ConfigurationError
+from middleware.proxy.deployments import key_id
 from middleware.settings import Settings, load_settings
 from middleware.settings.document import example_file, settings_table
 from middleware.settings.loading import config_file
+from middleware.settings.secrets import conversation_salt
 from middleware.settings.webhooks import webhook_secrets
 
 __all__ = ["app"]
@@ -82,6 +87,24 @@ def content_key() -> None:
     Example: eqwatch config content-key
     """
     typer.echo(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+
+@app.command("key-id")
+def key_identity(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Print the key id of a client's API key, for deployments.match.key_ids and probe.opt_out_key_ids.
+
+    The key is read from standard input, so that it stands in no history and no process list. The id depends on the
+    salt: the configured one, else that of the data directory.
+
+    Example: eqwatch config key-id < client.key
+    """
+    settings = load_settings(config, {"data_dir": data_dir} if data_dir is not None else {})
+    given = typer.prompt("API key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    key = given.strip()
+    if not key:
+        raise ConfigurationError("no API key came on standard input: pipe it in, such as `< client.key`")
+    identity = key_id(key.encode("utf-8", "surrogateescape"), conversation_salt(settings))
+    typer.echo(json.dumps({"key_id": identity}) if as_json else identity)
 
 
 def _remarks(settings: Settings) -> list[str]:

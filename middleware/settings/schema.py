@@ -248,7 +248,7 @@ class ProbeSettings(Section):
     )
     opt_out_paths: tuple[str, ...] = Field((), description="Path prefixes whose requests are never probed.")
     opt_out_key_ids: tuple[str, ...] = Field(
-        (), description="Clients that are never probed, by the keyed hash of their credential."
+        (), description="Clients that are never probed, by their id from `eqwatch config key-id`."
     )
 
 
@@ -351,7 +351,9 @@ class MatchSettings(Section):
 
     paths: tuple[str, ...] = Field((), description="Path prefixes.")
     models: tuple[str, ...] = Field((), description="Model names (known off the path only).")
-    key_ids: tuple[str, ...] = Field((), description="Keyed hashes of client credentials.")
+    key_ids: tuple[str, ...] = Field(
+        (), description="Clients by the keyed hash of their credential, from `eqwatch config key-id`."
+    )
 
 
 class DeploymentSettings(Section):

@@ -1,6 +1,8 @@
 """Who is probed and who pays for it, in the running product: each deployment has its own rate, opt-outs and budget."""
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from middleware.demo.processes import eqwatch_command
+
 pytestmark = pytest.mark.timeout(180)
 
 CONFIG = """
 [probe]
 opt_out_paths = ["/private"]
+opt_out_key_ids = ["KEY_ID"]
 [[deployments]]
 name = "tutor"
 purpose = "end-to-end test of a deployment's budget"
@@ -36,6 +41,7 @@ sample_rate = 1.0
 models = ["shop-model"]
 """
 TURNS = 6
+OPTED_OUT, SALT = "key-of-a-tenant-who-opted-out", "a salt of the test alone"
 
 
 @pytest.fixture
@@ -56,7 +62,16 @@ def test_a_deployment_that_spent_its_budget_is_left_alone_while_others_are_probe
 ) -> None:
     """Known by the model alone; turns over the cap, without a purpose, and opted out are counted by reason, and nobody
     who opted out is asked about."""
-    sidecar = start_sidecar(upstream, CONFIG, EQWATCH_UPSTREAM_API_KEY="operator")
+    told = subprocess.run(
+        eqwatch_command("config", "key-id"),
+        input=f"{OPTED_OUT}\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "EQWATCH_SALT": SALT},
+    )
+    config = CONFIG.replace("KEY_ID", told.stdout.strip())
+    sidecar = start_sidecar(upstream, config, EQWATCH_UPSTREAM_API_KEY="operator", EQWATCH_SALT=SALT)
 
     def say(model: str, number: int, prefix: str = "", **headers: str) -> None:
         messages = [{"role": "user", "content": f"Case {number}: it moves to the left and I can't see why."}]
@@ -76,11 +91,12 @@ def test_a_deployment_that_spent_its_budget_is_left_alone_while_others_are_probe
     say("tutor-model", 0, **{"x-eqwatch-opt-out": "1"})
     say("shop-model", 0)
     say("tutor-model", 0, "/private")
+    say("tutor-model", 0, authorization=f"Bearer {OPTED_OUT}")
     for number in range(1, TURNS + 1):
         say("tutor-model", number)
         say("robot-model", number)
     found = eventually(
-        lambda: (now := counted()) and sum(now.values()) >= 2 * TURNS + 2 and now,
+        lambda: (now := counted()) and sum(now.values()) >= 2 * TURNS + 3 and now,
         seconds=90,
         what="every turn is probed or counted",
     )
@@ -88,5 +104,5 @@ def test_a_deployment_that_spent_its_budget_is_left_alone_while_others_are_probe
     assert 1 <= found["tutor", "scored"] < TURNS
     assert found["tutor", "scored"] + found["tutor", "budget"] == TURNS
     assert found["shop", "not_configured"] == 1
-    assert sum(value for (_, outcome), value in found.items() if outcome == "opted_out") == 1
+    assert sum(value for (_, outcome), value in found.items() if outcome == "opted_out") == 2
     assert sidecar.metrics()['eqwatch_dropped_total{queue="tap",reason="opt_out"}'] == 1

@@ -306,7 +306,7 @@ def _emotions(shared: Shared, judges: Judges, benchmarking: Benchmarking | None)
         emotion_rules(settings, versions),
         store=shared.store,
         metrics=shared.metrics,
-        record=shared.record,
+        publish=shared.publish,
         clock=shared.clock,
         interval_seconds=settings.emotions.update_interval.total_seconds(),
         model_points=model_points,

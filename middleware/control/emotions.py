@@ -1,7 +1,8 @@
 """The emotions of every sampled deployment as a worker: looks at the windows in turn, keeps them, exports them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -24,7 +25,10 @@ _RESTORED_RESULTS = 100_000
 
 
 class Emotions:
-    """Owns the windows of all deployments. model_points: EQ-Bench score of a deployment's model, where it is known."""
+    """Owns the windows of all deployments. model_points: EQ-Bench score of a deployment's model, where it is known.
+
+    publish: told of each event that was saved; must not block.
+    """
 
     def __init__(
         self,
@@ -32,7 +36,7 @@ class Emotions:
         *,
         store: Store,
         metrics: Metrics,
-        record: Callable[[Event], Awaitable[object]],
+        publish: Callable[[Event], object],
         clock: Callable[[], float],
         interval_seconds: float,
         model_points: Callable[[str], float | None] = lambda _: None,
@@ -41,7 +45,8 @@ class Emotions:
         self._store = store
         self._export = EmotionExport(metrics)
         self._metrics = metrics
-        self._record = record
+        self._publish = publish
+        self._untold: dict[str, list[Event]] = {}
         self._clock = clock
         self._interval = interval_seconds
         self._model_points = model_points
@@ -102,9 +107,17 @@ class Emotions:
             look = await asyncio.to_thread(deployment.look, self._clock(), model_points=points)
             self._reports[name] = look.report
             self._export.look(look)
-            for crossing in look.crossings:
-                await self._record(_event(look.report, crossing))
-            await asyncio.to_thread(self._store.save_state, _name(name), deployment.as_json())
+            await self._keep(name, deployment, look)
+
+    async def _keep(self, name: str, deployment: DeploymentEmotions, look: Look) -> None:
+        """State and events in one step, so that a drift is told once, whenever this process is killed; what the store
+        did not take is told with the next look."""
+        untold = self._untold.setdefault(name, [])
+        untold += [_event(look.report, crossing) for crossing in look.crossings]
+        ids = await asyncio.to_thread(self._store.save_state, _name(name), deployment.as_json(), tuple(untold))
+        for event, identity in zip(untold, ids, strict=True):
+            self._publish(dataclasses.replace(event, id=identity))
+        untold.clear()
 
     def _restored(self) -> dict[str, DeploymentEmotions]:
         found = {}

@@ -272,10 +272,15 @@ class Store(Outbox, Places, Contents):
 
     # -- journal
 
-    def save_state(self, name: str, value: Mapping[str, Any]) -> None:
-        """Replace a named state: JSON values, no NaN or infinity (ValueError or StatementError)."""
+    def save_state(self, name: str, value: Mapping[str, Any], events: Sequence[Event] = ()) -> tuple[int, ...]:
+        """Replace a named state: JSON values, no NaN or infinity (ValueError or StatementError).
+
+        events: what happened on the way to it, all of it kept with the state or nothing; their ids are returned.
+        """
         with self._writing() as connection:
+            ids = tuple(journal.save_event(connection, event) for event in events)
             journal.save_state(connection, name, value, self._clock())
+            return ids
 
     def load_state(self, name: str) -> dict[str, Any] | None:
         """The named state, or None."""

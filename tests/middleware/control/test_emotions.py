@@ -2,11 +2,13 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from middleware.control.emotions import Emotions
+from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics, render
 from middleware.probe.drift_windows import DriftRule
 from middleware.probe.emotion_state import EmotionRule
@@ -28,6 +30,10 @@ RULE = EmotionRule(
 )
 
 
+class Looked(Exception):
+    """The worker has come to the end of a round."""
+
+
 class Watch:
     """Emotions over a store, with what they told; `again` is a restart."""
 
@@ -42,28 +48,18 @@ class Watch:
             [self.rule],
             store=self.store,
             metrics=Metrics(self.registry),
-            record=self._record,
+            publish=self.events.append,
             clock=self.clock,
             interval_seconds=3600.0,
         )
         self.look()
 
-    async def _record(self, event: Event) -> None:
-        self.events.append(event)
-
     def look(self) -> EmotionReport:
         async def once() -> None:
-            task = asyncio.create_task(self.emotions.run())
-            while self.emotions.report("tutor") is None or self.emotions._waiting or self.looked != self.clock.now:
-                report = self.emotions.report("tutor")
-                self.looked = report.at if report is not None else 0.0
-                if task.done():
-                    task.result()
-                await asyncio.sleep(0.002)
-            task.cancel()
+            """One round of the worker, to its end: it sleeps only once everything is kept."""
+            with patch("middleware.control.emotions.asyncio.sleep", side_effect=Looked), pytest.raises(Looked):
+                await self.emotions.run()
 
-        self.looked = 0.0
-        self.emotions._reports.clear()
         asyncio.run(once())
         report = self.emotions.report("tutor")
         assert report is not None
@@ -280,3 +276,23 @@ def test_a_new_version_of_the_reference_starts_its_windows_over(store: Store, cl
     assert drift(report, "perception").reference_conversations == 20
     assert drift(report, "anchor").reference_conversations == 20
     assert report.relief == {}
+
+
+def test_a_drift_that_the_store_did_not_take_is_told_with_the_next_look(watch: Watch) -> None:
+    """Once, with its id, together with the state: neither without the other."""
+    for number in range(20):
+        watch.converse(f"r{number}", [turn(2.0 + 0.1 * (number % 3), 2.0)])
+    watch.clock.now += GAP
+    watch.look()
+    for number in range(20):
+        watch.converse(f"a{number}", [turn(8.0, 2.0)])
+    watch.clock.now += GAP
+    away = StoreUnavailable("away", reason="disk_full")
+    with patch.object(watch.store, "save_state", side_effect=away):
+        watch.look()
+    assert watch.events == []
+    watch.look()
+    watch.look()
+    perceived = [event for event in watch.events if event.details["signal"] == "perception"]
+    assert sorted(str(event.details["emotion"]) for event in perceived) == ["Confusion", "Curiosity"]
+    assert watch.store.events() == watch.events

@@ -18,6 +18,7 @@ from middleware.admin.bodies import RunBody, RunDetail
 from middleware.cli.asking import AdminApi, Token, Url
 from middleware.cli.exit_codes import UNDECIDED
 from middleware.cli.options import DataDir
+from middleware.cli.tables import listing_console
 from middleware.errors import ConfigurationError
 from middleware.settings import load_settings
 from middleware.store import Store
@@ -25,6 +26,7 @@ from middleware.store import Store
 __all__ = ["runs"]
 
 _LOOKED_AT = 1000
+_TABLE_WIDTH = 140
 
 
 def runs(
@@ -61,7 +63,7 @@ def runs(
     if as_json:
         print(json.dumps([one.model_dump() for one in found], ensure_ascii=False))
     else:
-        _print(found, Console())
+        _print(found, listing_console())
     if not found:
         raise typer.Exit(UNDECIDED)
 
@@ -90,6 +92,10 @@ def _print(found: Sequence[RunBody], console: Console) -> None:
     if not found:
         console.print("no runs: eqwatch run makes one, and so does serve", soft_wrap=True)
         return
+    if console.width < _TABLE_WIDTH:
+        for one in found:
+            console.print(_lines(one), highlight=False, soft_wrap=True)
+        return
     table = Table()
     for name in ("run", "started (UTC)", "deployment", "model", "items"):
         table.add_column(name, overflow="fold")
@@ -98,26 +104,41 @@ def _print(found: Sequence[RunBody], console: Console) -> None:
     for name in ("purpose", "status"):
         table.add_column(name)
     for one in found:
-        readable = "-" if one.parseable is None else f"{one.parseable} of {one.items}"
         table.add_row(
             escape(one.id),
-            datetime.fromtimestamp(one.started_at, UTC).strftime("%Y-%m-%d %H:%M"),
+            _started(one),
             escape(one.deployment),
             escape(one.model),
             escape(one.item_set),
             "-" if one.score is None else f"{one.score:.1f}",
-            readable,
+            _readable(one),
             one.purpose,
             one.status,
         )
     console.print(table)
 
 
+def _lines(one: RunBody) -> str:
+    """In a narrow terminal: the id by itself, to be copied, and what else there is under it."""
+    score = "no score" if one.score is None else f"{one.score:.1f} points"
+    about = f"{escape(one.deployment)}, {escape(one.model)}, {escape(one.item_set)}"
+    figures = f"{score}, {_readable(one)} readable, {one.purpose}, {one.status}"
+    return f"[bold]{escape(one.id)}[/]\n  {_started(one)} UTC  {figures}\n  {about}"
+
+
+def _started(one: RunBody) -> str:
+    return datetime.fromtimestamp(one.started_at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _readable(one: RunBody) -> str:
+    return "-" if one.parseable is None else f"{one.parseable} of {one.items}"
+
+
 def _show(found: RunDetail, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.model_dump(), ensure_ascii=False))
         return
-    console = Console()
+    console = listing_console()
     _print([found], console)
     table = Table(title="items, in points, the worst first", title_justify="left")
     table.add_column("item")

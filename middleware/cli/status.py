@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -21,6 +22,7 @@ from middleware.admin.verdict_body import verdict_body, verdict_of
 from middleware.cli.asking import AdminApi, Token, Url, url_of
 from middleware.cli.exit_codes import NO, UNDECIDED
 from middleware.cli.options import DataDir
+from middleware.cli.tables import listing_console
 from middleware.control.plans import benchmark_plans, missing_settings
 from middleware.control.stored_standings import stored_standings
 from middleware.errors import ConfigurationError, NotReached
@@ -31,6 +33,7 @@ from middleware.store import Store
 __all__ = ["exit_code", "status"]
 
 _COLORS = {"bad": "bold red", "warn": "bold yellow", "none": "bold", "info": "bold blue", "good": "bold green"}
+_TABLE_WIDTH = 130
 _INCIDENT = frozenset({"regressed", "changed"})
 
 
@@ -57,7 +60,7 @@ def status(
     if as_json:
         print(json.dumps([verdict_body(one).model_dump() for one in found], ensure_ascii=False))
     else:
-        _print(found, source, settings, Console())
+        _print(found, source, settings, listing_console())
     raise typer.Exit(exit_code(found))
 
 
@@ -111,31 +114,36 @@ def _print(found: Sequence[Verdict], source: str, settings: Settings, console: C
     for words in (first.words, first.next_step):
         if words:
             console.print(escape(words), highlight=False, soft_wrap=True)
-    console.print(_table(found))
+    console.print(_table(found, narrow=console.width < _TABLE_WIDTH))
     console.print(f"[dim]from {escape(source)}[/]", highlight=False, soft_wrap=True)
 
 
-def _table(found: Sequence[Verdict]) -> Table:
-    table = Table()
+def _table(found: Sequence[Verdict], *, narrow: bool) -> Table:
+    """narrow: without what the words above say of the worst one, so that nothing is cut."""
+    table = Table(box=box.SIMPLE_HEAD if narrow else box.HEAVY_HEAD, pad_edge=not narrow, padding=(0, 1))
     for name in ("deployment", "items", "verdict"):
         table.add_column(name)
     table.add_column("change, 95% interval", justify="right")
-    table.add_column("score", justify="right")
-    for name in ("since", "last batch", "upgrade"):
-        table.add_column(name)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("last batch")
+    if not narrow:
+        table.add_column("since")
+        table.add_column("upgrade")
     for one in found:
         standing, upgrade = one.standing, one.standing.upgrade
         ago = "-" if standing.last_batch_at is None else f"{span(time.time() - standing.last_batch_at)} ago"
-        table.add_row(
+        cells = [
             escape(standing.deployment),
             escape(standing.item_set),
             f"[{_COLORS[one.tone]}]{escape(one.headline)}[/]",
             _change(one),
             "-" if standing.score_points is None else f"{standing.score_points:.1f}",
-            "-" if standing.since is None else _moment(standing.since),
             ago,
-            "-" if upgrade is None else escape(f"{upgrade.to_model}: {upgrade.verdict}"),
-        )
+        ]
+        if not narrow:
+            cells.append("-" if standing.since is None else _moment(standing.since))
+            cells.append("-" if upgrade is None else escape(f"{upgrade.to_model}: {upgrade.verdict}"))
+        table.add_row(*cells)
     return table
 
 

@@ -1,5 +1,6 @@
 """How scores, outcomes and failures look on a terminal, and the few words that several commands read alike."""
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import cast, get_args
 
@@ -12,7 +13,7 @@ from middleware.records.benchmark import ItemResult
 from scorer.answers import Profile
 from scorer.runs import VALID_SHARE, RunScore
 
-__all__ = ["print_failures", "print_score", "profile_named"]
+__all__ = ["listing_console", "print_failures", "print_score", "profile_named"]
 
 _MEANING = {
     "scored": "read and scored",
@@ -25,6 +26,7 @@ _MEANING = {
 }
 _EXAMPLES = 3
 _EXCERPT = 160
+_PIPE_WIDTH = 200
 
 
 def profile_named(name: str | None) -> Profile | None:
@@ -78,6 +80,12 @@ def _item_table(score: RunScore) -> Table:
     for name, points in score.item_points.items():
         table.add_row(escape(name), "-" if points is None else f"{points:.1f}")
     return table
+
+
+def listing_console() -> Console:
+    """For tables with long names: as wide as the terminal, and wide where the output is a pipe or a file."""
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_PIPE_WIDTH)
 
 
 def print_failures(results: Iterable[ItemResult], *, console: Console | None = None) -> None:

@@ -40,8 +40,9 @@ def eqwatch() -> Eqwatch:
 def in_process() -> Callable[..., str]:
     """Runs the same command in this process, which is faster: returns the output, errors come as exceptions."""
 
-    def run(*arguments: object, exit_code: int = 0) -> str:
-        result = CliRunner(env={"COLUMNS": "120"}).invoke(
+    def run(*arguments: object, exit_code: int = 0, columns: int | None = 120) -> str:
+        """columns: of the terminal; None where there is none."""
+        result = CliRunner(env={"COLUMNS": None if columns is None else str(columns)}).invoke(
             command_line(), [*map(str, arguments)], catch_exceptions=False
         )
         assert result.exit_code == exit_code, result.output

@@ -78,6 +78,14 @@ def test_runs_are_listed_newest_first_and_filtered(data, in_process):
     assert "no runs" in in_process("runs", "--model", "nobody", *data, exit_code=3)
 
 
+def test_in_a_narrow_terminal_an_id_stays_whole(data, in_process):
+    """So that it can be copied to `eqwatch compare`; what is piped is a table, whatever the terminal."""
+    told = in_process("runs", "--model", "model-bad", *data, columns=40).splitlines()
+    assert told[0] == "bad"
+    assert "48 of 48 readable, manual, finished" in told[1]
+    assert "deployment" in in_process("runs", *data, columns=None).splitlines()[1]
+
+
 def test_one_run_shows_its_items_the_worst_first(data, in_process):
     """With outcomes; an unknown one is wrong use."""
     told = in_process("runs", "bad", *data)

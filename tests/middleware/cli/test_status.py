@@ -93,6 +93,16 @@ def test_a_running_sidecar_is_asked(sidecar, in_process):
     assert told.index("tutoring") < told.index("marketing")
 
 
+def test_a_narrow_terminal_cuts_no_word(sidecar, in_process):
+    """80 columns hold deployment, items, verdict, change with its interval, and score."""
+    told = in_process("status", "--url", sidecar(FINE, FELL), exit_code=1, columns=80)
+    assert "…" not in told
+    assert all(word in told for word in ("tutoring", "marketing", "EQ is fine", "upgrade"))
+    rows = [line for line in told.splitlines() if line.strip().startswith(("tutor ", "shop "))]
+    assert len(rows) == 2
+    assert max(map(len, rows)) <= 80
+
+
 def test_json_is_what_the_api_says(sidecar, in_process):
     """One array with every field, so that scripts need no table; exit code 0 where all is fine."""
     url = sidecar(FINE, FELL)

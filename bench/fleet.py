@@ -88,7 +88,8 @@ def main() -> None:
         picked = picking.pick_exchange(given)
         assert not isinstance(picked, Skipped)
         delivery = msgspec.json.encode(Observations((picked,), salt_fingerprint(SALT)))
-        taken = milliseconds(lambda number, picked=picked: take_in(picking, picked, number))
+        arrivals = Arrivals(picking, asyncio.Queue(8), metrics=Metrics(CollectorRegistry()), clock=lambda: 1.0)
+        taken = milliseconds(lambda number, picked=picked, arrivals=arrivals: take_in(arrivals, picked, number))
         size = len(given.request_body) / 1024
         print(f"{turns:5d} {size:9.1f} {len(delivery) / 1024:9.1f} {pod:7.2f} {stays:12.2f} {taken:10.2f}")
     observer, control = resident("middleware.control.observing"), resident("middleware.control.composition")
@@ -103,9 +104,8 @@ def main() -> None:
     print(f"tracker with {count} exchanges: {len(tracker)} hashes, {grown:.0f} MiB more, pid {os.getpid()}")
 
 
-def take_in(picking: Picking, observation: Observation, number: int) -> None:
+def take_in(arrivals: Arrivals, observation: Observation, number: int) -> None:
     """As the monitor does it, decoding included."""
-    arrivals = Arrivals(picking, asyncio.Queue(8), metrics=Metrics(CollectorRegistry()), clock=lambda: 1.0)
     delivery = Observations((msgspec.structs.replace(observation, id=str(number)),), salt_fingerprint(SALT))
     observed = arrivals._observed(msgspec.json.encode(delivery))  # noqa: SLF001 - without an event loop's own time
     assert isinstance(observed[0], Observation)

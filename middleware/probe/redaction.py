@@ -5,17 +5,21 @@ measured in docs/hostile-text.md. Redaction is not anonymisation. Every pattern 
 length alone.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from middleware.probe.redaction_rules import RULES, Kind, Rule
+from middleware.probe.redaction_cues import Kind, Rule, glance, has_word
+from middleware.probe.redaction_rules import KNOWN, RULES
 from middleware.probe.unmasking import visible
 
 __all__ = ["Found", "find", "redacted"]
 
 _GONE = "\x00"
-_DIGIT = re.compile(r"\d")
+_RULES_OF = {
+    (digits, scripts): tuple(rule for rule in RULES if rule.digits <= digits and rule.scripts <= scripts)
+    for digits in (False, True)
+    for scripts in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +33,18 @@ class Found:
 
 def find(text: str) -> list[Found]:
     """What `redacted` takes out, in order and without overlaps. An earlier rule has precedence."""
-    left = text
+    left, seen = text, glance(text, KNOWN)
     taken: list[Found] = []
-    digits = _DIGIT.search(text) is not None
-    for rule in RULES:
-        if rule.digits and not digits:
+    # By what the whole text has: what a rule takes may bare a word of a later one, but neither a digit nor a letter.
+    for rule in _RULES_OF[bool(seen.digits), seen.scripts]:
+        if (rule.words and not has_word(rule.words, seen)) or not rule.cue(seen):
             continue
         pieces = list(_matches(rule, left))
         if pieces:
             left = _blanked(left, pieces)
+            seen = glance(left, KNOWN)
             taken += pieces
-    return sorted(taken, key=lambda found: found.start)
+    return sorted(taken, key=lambda found: found.start) if taken else taken
 
 
 def redacted(text: str) -> str:
@@ -47,7 +52,7 @@ def redacted(text: str) -> str:
 
     Characters that nobody sees can split what is to be found; where taking them out first finds more, they go.
     """
-    plain = visible(text).text
+    plain = text if text.isascii() and text.isprintable() else visible(text).text
     first = _replaced(text)
     if plain == text:
         return first
@@ -56,8 +61,11 @@ def redacted(text: str) -> str:
 
 
 def _replaced(text: str) -> str:
+    found_here = find(text)
+    if not found_here:
+        return text
     pieces, position = [], 0
-    for found in find(text):
+    for found in found_here:
         pieces += [text[position : found.start], f"[{found.kind}]"]
         position = found.end
     return "".join([*pieces, text[position:]])

@@ -3,31 +3,11 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
+from middleware.probe.redaction_cues import Glance, Rule, any_of, holds, keyed, spelled
 from middleware.probe.redaction_places import ADDRESSES, NAMES
 
-__all__ = ["RULES", "Kind", "Rule"]
-
-Kind = Literal["secret", "url", "email", "iban", "card", "ip", "phone", "address", "name"]
-
-
-def _always(_piece: str, _before: str) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What to find; the group ``it`` is what is taken, else all. accepts: a check of the piece and of what precedes.
-
-    digits: nothing is found without one, so that text without any is not searched.
-    """
-
-    kind: Kind
-    pattern: re.Pattern[str]
-    accepts: Callable[[str, str], bool] = _always
-    digits: bool = False
+__all__ = ["KNOWN", "RULES"]
 
 
 def _luhn(piece: str, _before: str) -> bool:
@@ -116,6 +96,62 @@ _KEYS = (
 )
 _CALLS = r"(?:call|called|calling|tried|try|ring|rang|dial|dialed|dialled|phone|number|text|reach|mobile|cell|tel|whatsapp|sms)"
 
+_A_KEY = any_of("-", "_", "AKIA", "ASIA", "AIza", "SG.", "ya29.")
+_PASSWORD_PARTS = spelled("pass|pwd|kennwort|senha|wachtwoord|hasl|parola|kata sandi|key|secret|token")
+_PASSWORD_WORDS = frozenset({b"pin", b"clave"})
+_FURTHER_PASSWORD_PARTS = spelled(
+    "contraseñ|lösenord|hasł|парол|şifre|密码|密碼|パスワード|비밀번호|암호|كلمة|पासवर्ड|mật khẩu"
+)
+_AT_A_HOST = re.compile(rf"{_AT} ?[\w-]{{1,40}} ?{_DOT} ?[\w-]{{2}}")
+_AT_WORDS = frozenset(keyed(at for at in spelled(_AT) if at.startswith(" ")))
+_SPOKEN = keyed(spelled(_DIGIT_WORD), any_case=True)
+
+
+def _number_of_digits(least: int) -> Callable[[Glance], bool]:
+    return lambda seen: seen.digit_count >= least
+
+
+def _digits_after_letters(seen: Glance) -> bool:
+    return any(start >= 2 and seen.text[start - 2 : start].isalpha() for start in seen.digits)
+
+
+def _digits_after_dots(seen: Glance) -> bool:
+    return sum(seen.text.startswith(".", start - 1) for start in seen.digits if start) >= 3
+
+
+def _long_with_digits(seen: Glance) -> bool:
+    """Of 32 characters around a digit, 16 stand on one side of it, and none is a space."""
+    text = seen.text
+    if not text.isascii():
+        return True
+    for start in seen.digits:
+        before, after = text[max(0, start - 16) : start], text[start : start + 16]
+        if (len(before) == 16 and " " not in before) or (len(after) == 16 and " " not in after):
+            return True
+    return False
+
+
+def _seven_spoken(seen: Glance) -> bool:
+    count = 0
+    for word in seen.words:
+        if word in _SPOKEN:
+            count += seen.folded.count(word.decode())
+    return count >= 7
+
+
+def _password_word(seen: Glance) -> bool:
+    low = seen.folded
+    if not _PASSWORD_WORDS.isdisjoint(seen.words) or holds(low, _PASSWORD_PARTS):
+        return True
+    return not low.isascii() and holds(low, _FURTHER_PASSWORD_PARTS)
+
+
+def _at_a_host(seen: Glance) -> bool:
+    low = seen.folded
+    some = not _AT_WORDS.isdisjoint(seen.words) or "@" in low or "(" in low or "[" in low or "{" in low
+    return some and _AT_A_HOST.search(low) is not None
+
+
 RULES = (
     Rule(
         "secret",
@@ -123,6 +159,7 @@ RULES = (
             r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,16384}?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$|(?=-----BEGIN))",
             re.DOTALL,
         ),
+        cue=any_of("-----BEGIN", rare="-"),
     ),
     Rule(
         "url",
@@ -130,10 +167,17 @@ RULES = (
             rf"\bhttps?://[^\s<>\"'，。、）]{{1,400}}[?&#]{_KEYS}=[^\s<>\"'，。、）]{{4,2000}}(?<![.,;:!?)])",
             re.IGNORECASE,
         ),
+        cue=any_of("://", rare="/"),
     ),
-    Rule("secret", re.compile(r"\beyJ[\w-]{8,4096}\.[\w-]{2,8192}\.[\w-]{0,4096}", re.ASCII)),
-    Rule("secret", re.compile(r"(?<=://)[^\s/:@]{1,200}:[^\s/@]{1,200}(?=@)")),
-    Rule("secret", re.compile(r"\b(?:bearer|basic) [\w+/=.~-]{12,4096}", re.IGNORECASE | re.ASCII)),
+    Rule(
+        "secret", re.compile(r"\beyJ[\w-]{8,4096}\.[\w-]{2,8192}\.[\w-]{0,4096}", re.ASCII), cue=any_of("eyJ", rare="J")
+    ),
+    Rule("secret", re.compile(r"(?<=://)[^\s/:@]{1,200}:[^\s/@]{1,200}(?=@)"), cue=any_of("://", rare="/")),
+    Rule(
+        "secret",
+        re.compile(r"\b(?:bearer|basic) [\w+/=.~-]{12,4096}", re.IGNORECASE | re.ASCII),
+        cue=lambda seen: "bearer " in seen.folded or "basic " in seen.folded,
+    ),
     Rule(
         "secret",
         re.compile(
@@ -142,6 +186,7 @@ RULES = (
             r"|\bhf_\w{20,100}|\bnpm_\w{30,60}|\bpypi-[\w-]{40,400}|\bSG\.[\w-]{16,60}\.[\w-]{16,80}|\bya29\.[\w-]{20,400}",
             re.ASCII,
         ),
+        cue=_A_KEY,
     ),
     Rule(
         "secret",
@@ -150,26 +195,47 @@ RULES = (
             re.IGNORECASE,
         ),
         _chosen,
+        cue=_password_word,
     ),
-    Rule("email", re.compile(r"(?<![\w.+-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b")),
+    Rule(
+        "email",
+        re.compile(r"(?<![\w.+-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b"),
+        cue=any_of("@"),
+    ),
     Rule(
         "email",
         re.compile(
             rf"(?<![\w.+-])[\w+-]{{1,40}}(?: ?{_DOT} ?[\w+-]{{1,40}}){{0,4}} ?{_AT} ?[\w-]{{1,40}}(?: ?{_DOT} ?[\w-]{{2,24}}){{1,4}}(?![\w-]| ?{_AT}|{_DOT}\w)",
             re.IGNORECASE,
         ),
+        cue=_at_a_host,
     ),
     Rule(
         "iban",
         re.compile(r"\b[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?\b", re.ASCII),
         _iban,
+        cue=_digits_after_letters,
+        digits=True,
     ),
-    Rule("card", re.compile(r"(?<![\d.,])\d(?:[ -]?\d){12,18}(?![\d])"), _luhn, digits=True),
-    Rule("ip", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)", re.ASCII), _ip4, digits=True),
+    Rule(
+        "card",
+        re.compile(r"(?<![\d.,])\d(?:[ -]?\d){12,18}(?![\d])"),
+        _luhn,
+        cue=_number_of_digits(13),
+        digits=True,
+    ),
+    Rule(
+        "ip",
+        re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)", re.ASCII),
+        _ip4,
+        cue=_digits_after_dots,
+        digits=True,
+    ),
     Rule(
         "ip",
         re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{4,39}(?:\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])", re.ASCII),
         _ip6,
+        cue=lambda seen: seen.text.count(":") >= 3,
         digits=True,
     ),
     Rule(
@@ -183,16 +249,33 @@ RULES = (
             r"|\(?[2-9]\d{2}\)?[ .-]{1,2}\d{3}[ .-]\d{4})(?![A-Za-z0-9_]|-\w|[.,]\d)"
         ),
         _phone,
+        cue=_number_of_digits(7),
         digits=True,
     ),
     Rule(
         "phone",
         re.compile(rf"\b{_CALLS}\b[^\d\n]{{1,24}}(?P<it>\d{{3}}[ -]?\d{{4}})(?![\w-]|[.,]\d)", re.IGNORECASE),
         _phone,
+        words=keyed(spelled(_CALLS), any_case=True),
+        cue=_number_of_digits(7),
         digits=True,
     ),
-    Rule("phone", re.compile(rf"\b{_DIGIT_WORD}(?:[ ,-]{{1,2}}{_DIGIT_WORD}){{6,15}}\b", re.IGNORECASE)),
-    Rule("secret", re.compile(r"(?<![\w/+-])[\w+/=-]{32,4096}(?![\w/+-])", re.ASCII), _mixed, digits=True),
-    *(Rule("address", pattern, digits=True) for pattern in ADDRESSES),
-    *(Rule("name", pattern) for pattern in NAMES),
+    Rule(
+        "phone",
+        re.compile(rf"\b{_DIGIT_WORD}(?:[ ,-]{{1,2}}{_DIGIT_WORD}){{6,15}}\b", re.IGNORECASE),
+        words=_SPOKEN,
+        cue=_seven_spoken,
+    ),
+    Rule(
+        "secret",
+        re.compile(r"(?<![\w/+-])[\w+/=-]{32,4096}(?![\w/+-])", re.ASCII),
+        _mixed,
+        cue=_long_with_digits,
+        digits=True,
+    ),
+    *ADDRESSES,
+    *NAMES,
 )
+
+# The words that cues ask for.
+KNOWN = frozenset({*_PASSWORD_WORDS, *_AT_WORDS, *(word for rule in RULES for word in rule.words)})

@@ -23,6 +23,12 @@ _NOTHING = re.compile(
     "|(?<![\u0600-\u0dff\ufe0f\U0001f000-\U0001faff\u2600-\u27bf])[\u200c\u200d]"
     "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"
 )
+# All that any of these takes out, to be looked for once: most texts have none of it.
+_ANYTHING = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069"
+    "\ufeff\ufff9-\uffff]|[\U000e0000-\U000e007f]"
+)
+_FOREIGN_LETTER = re.compile("[\u0370-\u03ff\u0400-\u052f]")
 _HIDING_WORDS = 3  # this many zero-width characters inside words are no slip of a keyboard
 
 _LOOKALIKES = str.maketrans(
@@ -51,6 +57,8 @@ def visible(text: str) -> Visible:
     """What a person would see of the text, in order; ordinary Arabic, Hebrew, Indic text and emoji stay as they are."""
     if text.isascii() and text.isprintable():
         return Visible(text, 0, hid=False)
+    if not _ANYTHING.search(text):
+        return Visible(text, 0, hid=_mixed_words(text) > 1)
     without_flags = _TAG_FLAG.sub(r"\1", text)
     tags = _TAGS.search(without_flags) is not None
     kept = _NOTHING.sub("", _DIRECTIONS.sub("", _TAGS.sub("", without_flags)))
@@ -61,6 +69,8 @@ def visible(text: str) -> Visible:
 
 def _mixed_words(text: str) -> int:
     """Words of Latin letters and letters of other alphabets that look like them."""
+    if text.isascii() or not _FOREIGN_LETTER.search(text):
+        return 0
     return sum(1 for word in _FOREIGN_WORD.findall(text) if re.search("[A-Za-z]", word) and _plain(word).isascii())
 
 

@@ -89,9 +89,13 @@ def router(state: AdminState) -> APIRouter:
 
 
 def _counts(counter: Counter) -> dict[str, int]:
-    """Outcome -> how often, since the process started."""
-    samples = (sample for family in counter.collect() for sample in family.samples if sample.name.endswith("_total"))
-    return {sample.labels["outcome"]: int(sample.value) for sample in samples if sample.value}
+    """Outcome -> how often, over all other labels, since the process started."""
+    found: dict[str, int] = {}
+    for sample in (sample for family in counter.collect() for sample in family.samples):
+        if sample.name.endswith("_total") and sample.value:
+            outcome = sample.labels["outcome"]
+            found[outcome] = found.get(outcome, 0) + int(sample.value)
+    return found
 
 
 def _draw_score(model: PageModel, *, deployment: str, item_set: str, theme: Theme, size: Size) -> Drawing | None:

@@ -123,9 +123,10 @@ def test_what_changed_is_shown_item_by_item(filled):
 
 
 def test_what_the_application_was_told_is_counted(filled):
-    """Reads of emotions and deliveries of webhooks, once there are any."""
+    """Reads of emotions, whichever way they were read, and deliveries of webhooks, once there are any."""
     assert "Told to the application" not in page_of(filled).text
-    filled.state.metrics.awareness_reads_total.labels(outcome="found").inc(3)
+    filled.state.metrics.awareness_reads_total.labels(channel="pull", outcome="found").inc(2)
+    filled.state.metrics.awareness_reads_total.labels(channel="stream", outcome="found").inc()
     filled.state.metrics.webhook_deliveries_total.labels(outcome="delivered").inc(2)
     text = page_of(filled).text
     assert "emotions read 3 times, 0 times of a conversation that is not known; webhooks 2 delivered." in text

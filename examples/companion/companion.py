@@ -12,7 +12,7 @@ import uuid
 
 from estimates import Estimates
 from mood import Mood
-from openai import OpenAI
+from openai import OpenAI, OpenAIError
 from openai.types.chat import ChatCompletionMessageParam
 
 BASICS = (
@@ -65,9 +65,13 @@ def main() -> int:
         company = Company(client, options.model, mood, options.reply_tokens)
         print(ALWAYS)
         for line in sys.stdin:
-            if line.strip():
+            if not line.strip():
+                continue
+            try:
                 print(company.say(line.strip()))
-                print(f"(pace: {mood.pace.name.lower()})", file=sys.stderr)
+            except OpenAIError as error:
+                print(f"(the model did not answer: {error})", file=sys.stderr)
+            print(f"(pace: {mood.pace.name.lower()})", file=sys.stderr)
     estimates.stop()
     return 0
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from openai import OpenAI
+from openai import OpenAI, OpenAIError
 from openai.types.chat import ChatCompletionMessageParam
 
 HEADER = "x-eqwatch-emotions"
@@ -109,9 +109,13 @@ def main() -> int:
     with OpenAI(base_url=options.base_url, api_key=key, default_headers=headers) as client:
         shop = Shop(client, options.model, options.reply_tokens)
         for line in sys.stdin:
-            if line.strip():
+            if not line.strip():
+                continue
+            try:
                 print(shop.say(line.strip()), flush=True)
-                print(f"({shop.manner.name.lower()})", file=sys.stderr)
+            except OpenAIError as error:
+                print(f"(the model did not answer: {error})", file=sys.stderr)
+            print(f"({shop.manner.name.lower()})", file=sys.stderr)
     return 0
 
 

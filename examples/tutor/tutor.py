@@ -16,7 +16,7 @@ from enum import Enum
 from urllib.parse import quote
 
 import httpx2
-from openai import OpenAI
+from openai import OpenAI, OpenAIError
 from openai.types.chat import ChatCompletionMessageParam
 
 BASICS = (
@@ -104,8 +104,7 @@ class Lesson:
     def say(self, text: str) -> str:
         """The tutor's reply to this message."""
         self.style = choose_style(self._awareness.read(), self.style)
-        if self.style is not Style.PLAIN:
-            print(f"({self.style.name.lower()})", file=sys.stderr)
+        print(f"({self.style.name.lower()})", file=sys.stderr)
         self._said.append({"role": "user", "content": text})
         system = f"{BASICS}\n\n{self.style.value}".strip()
         with self._client.chat.completions.create(
@@ -141,8 +140,12 @@ def main() -> int:
         lesson = Lesson(client, options.model, awareness, options.reply_tokens)
         print("What shall we look at? (Ctrl-D ends)", file=sys.stderr)
         for line in sys.stdin:
-            if line.strip():
+            if not line.strip():
+                continue
+            try:
                 lesson.say(line.strip())
+            except OpenAIError as error:
+                print(f"(the model did not answer: {error})", file=sys.stderr)
     return 0
 
 

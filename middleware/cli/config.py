@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from middleware.cli.options import DataDir
+from middleware.cli.serving import require_anchor
 from middleware.control.plans import benchmark_plans, missing_settings
 from middleware.errors import ConfigurationError
 from middleware.proxy.deployments import key_id
@@ -38,6 +39,7 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     settings = load_settings(config)
     for webhook in settings.webhooks:
         webhook_secrets(webhook)
+    require_anchor(settings)
     benchmark_plans(settings)
     file = config_file(config)
     if as_json:

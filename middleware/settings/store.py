@@ -21,7 +21,7 @@ class StoreSettings(Section):
     keep_content: bool = Field(
         False,
         description="Keep what was said in sampled turns: redacted, encrypted with content_key, for content_days. "
-        "Needs the extra eqwatch[content].",
+        "Needs the extra `content`.",
     )
     content_key: SecretStr | None = Field(
         None,

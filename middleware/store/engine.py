@@ -66,7 +66,7 @@ def _postgresql(url: URL, options: dict[str, Any]) -> Engine:
         engine = create_engine(url, connect_args=missing, **options)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"store.url: PostgreSQL needs the driver {error.name!r}; install eqwatch[postgres]"
+            f"store.url: PostgreSQL needs the driver {error.name!r}; in a checkout, pip install '.[postgres]'"
         ) from error
     event.listen(engine, "checkout", lambda connection, *_: check_alive(BUSY_SECONDS, connection))
     return engine

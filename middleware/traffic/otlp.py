@@ -44,7 +44,7 @@ def _from_protobuf(data: bytes) -> dict[str, Any]:
         errors = importlib.import_module("google.protobuf.message")
     except ModuleNotFoundError:
         raise OtlpError(
-            415, f"Protobuf needs eqwatch[otel] here: install it, or let the exporter send {JSON}."
+            415, f"Protobuf needs the extra `otel` here: install it, or let the exporter send {JSON}."
         ) from None
     try:
         found: dict[str, Any] = json_format.MessageToDict(messages.ExportTraceServiceRequest.FromString(data))

@@ -21,6 +21,6 @@ def dashboard_files(*, status_url: str, runbooks_url: str | None = None) -> dict
         if error.name is None or not error.name.startswith("grafana_foundation_sdk"):
             raise
         raise ConfigurationError(
-            "dashboards need grafana-foundation-sdk, which is not installed: pip install 'eqwatch[dashboards]'"
+            "dashboards need grafana-foundation-sdk, which is not installed: in a checkout, pip install '.[dashboards]'"
         ) from None
     return {f"{board.uid}.json": rendered(board, status_url=status_url, runbooks_url=runbooks_url) for board in BOARDS}

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
+from prometheus_client import Gauge
 
 from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics
@@ -22,6 +23,7 @@ __all__ = ["EmotionExport", "Emotions", "emotion_rules"]
 
 _log = structlog.get_logger(__name__)
 _RESTORED_RESULTS = 100_000
+_JUDGES = ("reference", "anchor")
 
 
 class Emotions:
@@ -148,13 +150,11 @@ class EmotionExport:
                 metrics.probe_retest_loss_points.labels(**of).observe(loss)
             else:
                 metrics.anticipation_loss_points.labels(**of).observe(loss)
-        if report.adoption is not None:
-            metrics.awareness_adoption_ratio.labels(**of).set(report.adoption.ratio)
+        _set(metrics.awareness_adoption_ratio, of, report.adoption.ratio if report.adoption else None)
         metrics.anticipation_censored_total.labels(**of).inc(look.censored)
-        if report.censoring is not None:
-            metrics.anticipation_turns.labels(**of).set(report.censoring.followed)
-        for judge, ratio in report.retest_ratio.items():
-            metrics.judge_retest_ratio.labels(**of, reference=judge).set(ratio)
+        _set(metrics.anticipation_turns, of, report.censoring.followed if report.censoring else None)
+        for judge in _JUDGES:
+            _set(metrics.judge_retest_ratio, {**of, "reference": judge}, report.retest_ratio.get(judge))
         self._by_emotion(report)
         self._drift(report)
 
@@ -173,16 +173,10 @@ class EmotionExport:
                 ),
             }
             for read, found in (("yes", report.relief_read), ("no", report.relief_unread)):
-                gauge = metrics.relief_read_intensity_change
-                if emotion in found:
-                    gauge.labels(**of, read=read).set(found[emotion].change)
-                else:
-                    gauge.remove_by_labels({**of, "read": read})
+                change = found[emotion].change if emotion in found else None
+                _set(metrics.relief_read_intensity_change, {**of, "read": read}, change)
             for gauge, value in values.items():
-                if value is None:
-                    gauge.remove_by_labels(of)  # what is no longer known does not stay at its last value
-                else:
-                    gauge.labels(**of).set(value)
+                _set(gauge, of, value)
 
     def _drift(self, report: EmotionReport) -> None:
         metrics = self._metrics
@@ -197,13 +191,17 @@ class EmotionExport:
                 counts = {"reference": reading.reference_conversations, "current": reading.current_conversations}
                 for window, count in counts.items():
                     metrics.drift_window_conversations.labels(deployment=report.deployment, window=window).set(count)
-                if reading.evidence is not None:
-                    metrics.drift_active.labels(**of).set(float(reading.active))
+                _set(metrics.drift_active, of, float(reading.active) if reading.evidence is not None else None)
             for gauge, value in ((distance, reading.distance), (evidence, reading.evidence)):
-                if value is None:
-                    gauge.remove_by_labels(of)
-                else:
-                    gauge.labels(**of).set(value)
+                _set(gauge, of, value)
+
+
+def _set(gauge: Gauge, labels: Mapping[str, str], value: float | None) -> None:
+    """What is no longer known does not stay at its last value."""
+    if value is None:
+        gauge.remove_by_labels(dict(labels))
+    else:
+        gauge.labels(**labels).set(value)
 
 
 def emotion_rules(settings: Settings, versions: Mapping[str, Mapping[str, str]]) -> list[EmotionRule]:

@@ -7,13 +7,13 @@ from unittest.mock import patch
 import pytest
 from prometheus_client import CollectorRegistry
 
-from middleware.control.emotions import Emotions
+from middleware.control.emotions import EmotionExport, Emotions
 from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics, render
 from middleware.probe.drift_windows import DriftRule
-from middleware.probe.emotion_state import EmotionRule
+from middleware.probe.emotion_state import EmotionRule, Look
 from middleware.records.conversation import ProbeResult
-from middleware.records.emotion_report import Drift, EmotionReport
+from middleware.records.emotion_report import Adoption, Drift, EmotionReport
 from middleware.records.event import Event
 from middleware.records.informed import Call
 from middleware.store import Store
@@ -296,3 +296,24 @@ def test_a_drift_that_the_store_did_not_take_is_told_with_the_next_look(watch: W
     perceived = [event for event in watch.events if event.details["signal"] == "perception"]
     assert sorted(str(event.details["emotion"]) for event in perceived) == ["Confusion", "Curiosity"]
     assert watch.store.events() == watch.events
+
+
+def test_what_is_no_longer_known_does_not_stay_at_its_last_value() -> None:
+    """A drift that was reported, adoption and repeatability go with what they rested on: no alert fires on a memory."""
+    registry = CollectorRegistry()
+    export = EmotionExport(Metrics(registry))
+    known = Drift("perception", "Confusion", 2.0, 3.0, True, 2.0, 4.0, 20, 20)
+    report = EmotionReport(
+        "tutor", 0.0, ("Confusion",), adoption=Adoption(10, 20, 0.5), retest_ratio={"reference": 0.9}, drift=(known,)
+    )
+    export.look(Look(report, {}, 0, ()))
+    names = ("drift_active", "drift_evidence_ratio", "awareness_adoption_ratio", "judge_retest_ratio")
+
+    def shown() -> set[str]:
+        text = render(registry, "")[0].decode()
+        return {name for name in names if f"\neqwatch_{name}{{" in text}
+
+    assert shown() == set(names)
+    unknown = Drift("perception", "Confusion", None, None, False, None, None, 0, 0)
+    export.look(Look(EmotionReport("tutor", 1.0, ("Confusion",), drift=(unknown,)), {}, 0, ()))
+    assert shown() == set()

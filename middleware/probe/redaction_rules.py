@@ -70,6 +70,18 @@ def _mixed(piece: str, _before: str) -> bool:
     return any(c.isdigit() for c in piece) and any(c.isalpha() for c in piece) and len(set(piece)) > 8
 
 
+def _spelled_address(piece: str, _before: str) -> bool:
+    """No sentence that ends after "at home", no "at 3.14" and no "at index.html"."""
+    at = _BARE_AT.search(piece)
+    if at is None:
+        return True
+    host = piece[at.end() :]
+    if _SPELLED_DOT.search(host):
+        return True
+    written = _WRITTEN_HOST.fullmatch(host.strip())
+    return written is not None and written[1].lower() not in _FILE_ENDINGS
+
+
 def _chosen(piece: str, _before: str) -> bool:
     """As passwords are chosen: letters, and a digit or a mark inside."""
     core = piece.rstrip("!?")
@@ -102,6 +114,11 @@ _PASSWORD_WORDS = frozenset({b"pin", b"clave"})
 _FURTHER_PASSWORD_PARTS = spelled(
     "contraseñ|lösenord|hasł|парол|şifre|密码|密碼|パスワード|비밀번호|암호|كلمة|पासवर्ड|mật khẩu"
 )
+# "at" is a word of its own: what follows it is a host only with a spelled dot, or as hosts are written.
+_BARE_AT = re.compile(r" (?:at|arroba|chiocciola|arobase|apenstaartje|małpa|собака|snabel-a) ", re.IGNORECASE)
+_SPELLED_DOT = re.compile(_DOT.replace(r"|\.|", "|"), re.IGNORECASE)
+_WRITTEN_HOST = re.compile(r"(?:[\w-]{1,40}\.){1,4}([^\W\d_]{2,24})")
+_FILE_ENDINGS = frozenset({"css", "csv", "html", "js", "json", "md", "pdf", "php", "py", "ts", "txt"})
 _AT_A_HOST = re.compile(rf"{_AT} ?[\w-]{{1,40}} ?{_DOT} ?[\w-]{{2}}")
 _AT_WORDS = frozenset(keyed(at for at in spelled(_AT) if at.startswith(" ")))
 _SPOKEN = keyed(spelled(_DIGIT_WORD), any_case=True)
@@ -208,6 +225,7 @@ RULES = (
             rf"(?<![\w.+-])[\w+-]{{1,40}}(?: ?{_DOT} ?[\w+-]{{1,40}}){{0,4}} ?{_AT} ?[\w-]{{1,40}}(?: ?{_DOT} ?[\w-]{{2,24}}){{1,4}}(?![\w-]| ?{_AT}|{_DOT}\w)",
             re.IGNORECASE,
         ),
+        _spelled_address,
         cue=_at_a_host,
     ),
     Rule(

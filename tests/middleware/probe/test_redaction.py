@@ -154,3 +154,27 @@ def test_kinds_with_a_shape_are_found_on_the_open_half(kind: str, least: int) ->
         spans = [span for span in row["spans"] if span["kind"] == kind]
         hits += sum({n for n in range(s["start"], s["end"]) if row["text"][n].isalnum()} <= taken for s in spans)
     assert hits >= least
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I was sad at home. Then I left.",
+        "I looked at 3.14 and so on.",
+        "Look at index.html for it.",
+        "We met at noon. It was fine.",
+        "Estoy en casa arroba nada. Luego salí.",
+    ],
+)
+def test_at_is_a_word_of_its_own(text: str) -> None:
+    """A sentence that ends after "at home" holds no address."""
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["maria at mail.example", "maria at mail dot example", "maria (at) mail . example", "maria arroba mail punto es"],
+)
+def test_a_spelled_address_is_taken(address: str) -> None:
+    """As hosts are written, or with a spelled dot."""
+    assert "maria" not in redacted(f"write to {address} please")

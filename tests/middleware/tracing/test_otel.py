@@ -259,5 +259,5 @@ def test_off_by_default_and_without_the_extra_a_clear_message(monkeypatch: pytes
         assert tracing.trace_id() == ""
     monkeypatch.setattr("middleware.control.tracing.find_spec", lambda _name: None)
     require_tracing(TracingSettings())
-    with pytest.raises(ConfigurationError, match=r"pip install 'eqwatch\[otel\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install '\.\[otel\]'"):
         require_tracing(TracingSettings(enabled=True))

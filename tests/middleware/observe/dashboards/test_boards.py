@@ -116,7 +116,7 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     """Not a traceback."""
     monkeypatch.delitem(sys.modules, "middleware.observe.dashboards.grafana", raising=False)
     monkeypatch.setitem(sys.modules, "grafana_foundation_sdk.builders", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'eqwatch\[dashboards\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install '\.\[dashboards\]'"):
         dashboard_files(status_url="http://127.0.0.1:8081")
 
 

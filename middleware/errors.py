@@ -6,7 +6,9 @@ __all__ = [
     "ConfigurationError",
     "EqwatchError",
     "ItemSetError",
+    "ItemSetNotReached",
     "NotReached",
+    "NothingThere",
     "StoreUnavailable",
     "UpstreamError",
 ]
@@ -20,12 +22,20 @@ class ConfigurationError(EqwatchError):
     """A setting is wrong: the text names the field, the value and the fix."""
 
 
+class NothingThere(ConfigurationError):
+    """What was asked for by its name or id is not in the store; the text says what lists those that are."""
+
+
 class AnchorMissing(EqwatchError):
     """The local anchor scorer is wanted and its extra or its weights are not installed; the text says how to."""
 
 
 class ItemSetError(EqwatchError):
     """An item file is missing, truncated or not what it claims to be."""
+
+
+class ItemSetNotReached(ItemSetError):
+    """An item file could not be downloaded: the network or the server gave no answer."""
 
 
 class StoreUnavailable(EqwatchError):

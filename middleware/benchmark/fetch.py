@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from middleware.benchmark.catalogue import OFFICIAL, OfficialFile, official_by_sha256
-from middleware.errors import ItemSetError
+from middleware.errors import ItemSetError, ItemSetNotReached
 
 __all__ = ["Progress", "download_client", "fetch", "import_file", "stored_path"]
 
@@ -50,7 +50,8 @@ def fetch(
     """Download, check and keep an official file; returns its path.
 
     url: the file at a mirror, or a folder (ends in ``/``) that holds it under its official name. Redirects are
-    followed, since the hash decides what is accepted, but never from https to http. Raises ItemSetError.
+    followed, since the hash decides what is accepted, but never from https to http. Raises ItemSetError;
+    ItemSetNotReached where the network or the server gave no answer.
     """
     source = official.url if url is None else url + official.file_name if url.endswith("/") else url
     digest, size = hashlib.sha256(), 0
@@ -67,7 +68,9 @@ def fetch(
                     digest.update(chunk)
                     os.write(descriptor, chunk)
                     progress(size)
-        except (httpx2.TransportError, httpx2.DecodingError, httpx2.InvalidURL) as error:
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            raise ItemSetNotReached(_not_loaded(source, f"{type(error).__name__}: {error}", size, official)) from None
+        except httpx2.InvalidURL as error:
             raise ItemSetError(_not_loaded(source, f"{type(error).__name__}: {error}", size, official)) from None
         _require(official, digest.hexdigest(), size, source)
     return stored_path(official, data_dir)
@@ -127,6 +130,8 @@ def _opened(http: httpx2.Client, source: str) -> Iterator[httpx2.Response]:
             if response.status_code == 200:
                 yield response
                 return
+            if response.status_code >= 500:
+                raise ItemSetNotReached(f"{url} answered {response.status_code}: try again later, or another --url")
             if not response.has_redirect_location:
                 raise ItemSetError(f"{url} answered {response.status_code}: no file is there; correct --url")
             target = str(response.url.join(response.headers["location"]))

@@ -12,8 +12,15 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from middleware.cli.exit_codes import COULD_NOT_ASK, INTERRUPTED, WRONG_USE
-from middleware.errors import EqwatchError, NotReached, StoreUnavailable, UpstreamError
+from middleware.cli.exit_codes import COULD_NOT_ASK, INTERRUPTED, UNDECIDED, WRONG_USE
+from middleware.errors import (
+    EqwatchError,
+    ItemSetNotReached,
+    NothingThere,
+    NotReached,
+    StoreUnavailable,
+    UpstreamError,
+)
 
 __all__ = ["command_line", "main"]
 
@@ -83,11 +90,14 @@ def main() -> None:
     errors = Console(stderr=True)
     try:
         command_line(next(iter(sys.argv[1:]), "--help"))()
-    except (UpstreamError, StoreUnavailable, NotReached) as error:
-        errors.print(f"[bold red]eqwatch:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(COULD_NOT_ASK)
     except EqwatchError as error:
         errors.print(f"[bold red]eqwatch:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(WRONG_USE)
+        sys.exit(_exit_code(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _exit_code(error: EqwatchError) -> int:
+    if isinstance(error, UpstreamError | StoreUnavailable | NotReached | ItemSetNotReached):
+        return COULD_NOT_ASK
+    return UNDECIDED if isinstance(error, NothingThere) else WRONG_USE

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 import httpx2
 import typer
 
-from middleware.errors import ConfigurationError, NotReached
+from middleware.errors import ConfigurationError, NothingThere, NotReached
 from middleware.settings import Settings
 
 __all__ = ["AdminApi", "Token", "Url", "url_of"]
@@ -34,7 +34,8 @@ class AdminApi:
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
     def get(self, path: str, parameters: Mapping[str, str | int] | None = None) -> Any:
-        """The JSON answer. Raises NotReached, or ConfigurationError where the sidecar refuses the question."""
+        """The JSON answer. Raises NotReached, ConfigurationError where the sidecar refuses the question,
+        or NothingThere where it has nothing of that name."""
         timeout = httpx2.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS)
         try:
             # No proxy of the environment: the token is for this address alone.
@@ -46,7 +47,9 @@ class AdminApi:
             raise NotReached(words, nobody_there=isinstance(error, httpx2.ConnectError)) from None
         if answer.status_code in {401, 403}:
             raise ConfigurationError(f"{self.url} wants a token: set EQWATCH_ADMIN_TOKEN, or pass --token")
-        if answer.status_code in {400, 404, 422}:
+        if answer.status_code == 404:
+            raise NothingThere(f"{self.url}{path}: {_message(content)}")
+        if answer.status_code in {400, 422}:
             raise ConfigurationError(f"{self.url}{path}: {_message(content)}")
         if answer.status_code != 200:
             raise NotReached(f"{self.url}{path} answered {answer.status_code}: {_message(content)}")

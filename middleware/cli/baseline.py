@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from middleware.benchmark.baselines import as_document, content_of, from_document
 from middleware.benchmark.item_sets import load
@@ -20,6 +19,7 @@ from middleware.cli.baseline_tables import (
     row_of,
 )
 from middleware.cli.options import DataDir
+from middleware.cli.printing import output
 from middleware.control.plans import DEFAULT_DEPLOYMENT, benchmark_protocol, subjects, system_prompt_of
 from middleware.errors import ConfigurationError
 from middleware.records.baseline import BaselineRecord
@@ -41,7 +41,7 @@ Identity = Annotated[int, typer.Argument(min=1, metavar="ID", help="As in `eqwat
 def create(
     upstream: Annotated[str | None, typer.Option(help="Chat API: its origin, or the SDK-style base URL.")] = None,
     model: Annotated[str | None, typer.Option(help="Model name to ask; default: as configured.")] = None,
-    items: Annotated[str | None, typer.Option(help="Item set; default: the first one of [benchmark].")] = None,
+    items: Annotated[str | None, typer.Option(help="Item set; default: the first one of \\[benchmark].")] = None,
     passes: Annotated[int, typer.Option(min=5, max=100, help="Passes over all items; 10 are recommended.")] = 10,
     deployment: Annotated[str, typer.Option(help="Deployment that it is for.")] = DEFAULT_DEPLOYMENT,
     from_store: Annotated[
@@ -79,7 +79,7 @@ def create(
         if as_json:
             print(json.dumps(row_of(saved, in_force_ids(store)), ensure_ascii=False))
         else:
-            print_baseline(saved, in_force_ids(store), Console())
+            print_baseline(saved, in_force_ids(store), output())
 
 
 @app.command(name="list")
@@ -99,8 +99,8 @@ def list_(
         if as_json:
             print(json.dumps([row_of(record, force) for record in records], ensure_ascii=False))
             return
-        print_list(records, force, Console())
-        print_commissioning(settings, store, Console())
+        print_list(records, force, output())
+        print_commissioning(settings, store, output())
 
 
 @app.command()
@@ -114,7 +114,7 @@ def show(baseline: Identity, as_json: AsJson = False, data_dir: DataDir = None, 
         if as_json:
             print(json.dumps(row_of(record, force), ensure_ascii=False))
         else:
-            print_baseline(record, force, Console())
+            print_baseline(record, force, output())
 
 
 @app.command()
@@ -143,7 +143,7 @@ def compare(
         figures = {"points": found.points, "lower": found.lower, "upper": found.upper, "items": found.items}
         print(json.dumps({"reference": first.id, "later": second.id, **figures}))
     else:
-        Console().print(difference_words(first, second, found), highlight=False, soft_wrap=True)
+        output().print(difference_words(first, second, found), highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -169,7 +169,7 @@ def accept(
         if as_json:
             print(json.dumps(row_of(_found(store, baseline), in_force_ids(store)), ensure_ascii=False))
             return
-        console = Console()
+        console = output()
         print_baseline(_found(store, baseline), in_force_ids(store), console)
         if before is not None and before.id != baseline:
             found = baseline_difference(content_of(before), content_of(record))
@@ -222,7 +222,7 @@ def import_(
         if as_json:
             print(json.dumps(row_of(saved, force), ensure_ascii=False))
         else:
-            print_baseline(saved, force, Console())
+            print_baseline(saved, force, output())
 
 
 def _settings(config: Path | None, data_dir: Path | None, overrides: dict[str, Any] | None = None) -> Settings:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from middleware.benchmark.baselines import content_of
 from middleware.benchmark.watch_state import restored
+from middleware.cli.printing import print_table
 from middleware.control.plans import benchmark_configured, benchmark_plans
 from middleware.records.baseline import BaselineRecord
 from middleware.settings import Settings
@@ -87,7 +88,7 @@ def print_list(records: Sequence[BaselineRecord], force: Collection[int], consol
             _date(record.accepted_at) if record.accepted_at is not None else "no",
             ", ".join(marks),
         )
-    console.print(table)
+    print_table(table, console)
 
 
 def print_baseline(record: BaselineRecord, force: Collection[int], console: Console) -> None:

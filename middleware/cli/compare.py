@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,6 +18,7 @@ from middleware.benchmark.baselines import content_of
 from middleware.benchmark.item_sets import load
 from middleware.cli.exit_codes import NO, UNDECIDED
 from middleware.cli.options import DataDir
+from middleware.cli.printing import output, print_table
 from middleware.errors import ConfigurationError, ItemSetError
 from middleware.records.baseline import BaselineRecord
 from middleware.records.benchmark import ItemResult, Protocol, Run
@@ -74,7 +74,7 @@ def compare(
     The interval says how sure it is of these items. What was asked in another way is refused, with what differs. Exit
     code 0: B is not worse by the margin. 1: it is worse. 3: undecided, or too few items in common.
 
-    Example: eqwatch compare 3 run-20261112-101500-my-model
+    Example: eqwatch compare 3 20261128T072047Z-fb01d56a
     """
     settings = load_settings(config, {"data_dir": data_dir} if data_dir is not None else {})
     with Store(settings.store_url) as store:
@@ -204,7 +204,7 @@ def _json(a: _Side, b: _Side, found: _Found, worst: int) -> dict[str, Any]:
 
 
 def _print(a: _Side, b: _Side, found: _Found, worst: int, margin: float) -> None:
-    console = Console()
+    console = output()
     colour = {"pass": "bold green", "regressed": "bold red"}.get(found.verdict, "bold yellow")
     items = sum(value is not None for value in found.by_item.values())
     console.print(f"{escape(b.name)} ({escape(b.model)}) against {escape(a.name)} ({escape(a.model)})", highlight=False)
@@ -225,7 +225,7 @@ def _print(a: _Side, b: _Side, found: _Found, worst: int, margin: float) -> None
         table.add_column("change", justify="right")
         for item, value in rows:
             table.add_row(escape(item), points(value))
-        console.print(table)
+        print_table(table, console)
 
 
 def _end(value: float) -> str:

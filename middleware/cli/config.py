@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from middleware.cli.options import DataDir
+from middleware.cli.printing import print_table
 from middleware.cli.serving import require_anchor
 from middleware.control.plans import benchmark_plans, missing_settings
 from middleware.errors import ConfigurationError
@@ -61,7 +61,7 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
         # Secrets become asterisks where they are set.
         print(json.dumps(settings.model_dump(mode="json"), ensure_ascii=False))
         return
-    Console().print(settings_table(settings))
+    print_table(settings_table(settings))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from middleware.benchmark.estimate import earlier_results, forecast
+from middleware.cli.printing import output, print_table
 from middleware.cli.spending import Limits, budget_of, print_forecast
 from middleware.control.tracing import traced
 from middleware.gate import (
@@ -216,14 +217,14 @@ def _plain(console: Console) -> Watch:
 
 def print_gate(report: GateReport, files: Sequence[Path]) -> None:
     """Verdict, figures, what to do next. The answers' texts are in the reports, not here."""
-    console = Console()
+    console = output()
     colour = "yellow" if report.comparison.declined else _COLOURS[report.verdict]
     console.print(f"[bold {colour}]{headline(report)}[/]", highlight=False)
     for text in filter(None, (explanation(report), next_step(report), new_dialogues(report), flattery(report))):
         console.print(escape(text), highlight=False, soft_wrap=True)
     for each in report.contamination:
         console.print(escape(contamination(each.model, each.found)), highlight=False, soft_wrap=True)
-    console.print(_sides(report))
+    print_table(_sides(report), console)
     if report.worst:
         lost = ", ".join(f"{each.change.item_id} ({signed(each.change.change)})" for each in report.worst)
         console.print(f"lost most: {escape(lost)}", highlight=False, soft_wrap=True)

@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from middleware.cli.options import DataDir, data_dir_of
+from middleware.cli.printing import output, print_table
 from middleware.errors import ItemSetError
 from scorer.items import Item, ItemSet
+from scorer.prompts import question
 
 __all__ = ["app"]
 
@@ -40,7 +42,7 @@ def list_sets(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     for row in rows:
         here = "yes" if row.present else f"no: eqwatch items fetch {row.name}"
         table.add_row(row.name, row.kind, str(row.items), row.version, row.language, here)
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()
@@ -161,7 +163,7 @@ def _set_json(loaded: ItemSet) -> dict[str, Any]:
 
 
 def _show_set(loaded: ItemSet) -> None:
-    console = Console()
+    console = output()
     facts = f"{len(loaded.items)} items, {loaded.version}, {loaded.language}, SHA-256 {loaded.sha256}"
     console.print(f"[bold]{escape(loaded.name)}[/]: {facts}", highlight=False)
     table = Table()
@@ -171,7 +173,7 @@ def _show_set(loaded: ItemSet) -> None:
         reference = item.reference_for(loaded.version)
         emotions = ", ".join(f"{name} {value:g}" for name, value in zip(item.emotions, reference, strict=True))
         table.add_row(*(escape(text) for text in (item.id, item.cluster, item.subject, emotions)))
-    console.print(table)
+    print_table(table, console)
 
 
 def _show_item(loaded: ItemSet, item_id: str, *, as_json: bool) -> None:
@@ -181,17 +183,25 @@ def _show_item(loaded: ItemSet, item_id: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(item), ensure_ascii=False))
         return
-    console = Console()
-    console.print(item.prompt.strip(), markup=False, highlight=False)
+    console = output()
+    _show_question(item, loaded, console)
     table = Table(title="reference", title_justify="left")
     table.add_column("emotion")
     for label, _ in _references(item):
         table.add_column(label, justify="right")
     for position, name in enumerate(item.emotions):
         table.add_row(escape(name), *(f"{values[position]:g}" for _, values in _references(item)))
-    console.print(table)
+    print_table(table, console)
     if item.rationale:
         console.print(item.rationale, markup=False, highlight=False)
+
+
+def _show_question(item: Item, loaded: ItemSet, console: Console) -> None:
+    """What `run` and `serve` send unless they are told to ask for a revision."""
+    asked = question(item, revise=False, language=loaded.language, version=loaded.version)
+    console.print(asked.strip(), markup=False, highlight=False, soft_wrap=True)
+    if asked.strip() != question(item, revise=True, language=loaded.language, version=loaded.version).strip():
+        console.print("(`--revise` asks for a critique and a second pass too)", highlight=False, soft_wrap=True)
 
 
 def _references(item: Item) -> list[tuple[str, tuple[float, ...]]]:

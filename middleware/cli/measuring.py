@@ -22,6 +22,7 @@ from middleware.benchmark.run_store import StoreThread
 from middleware.benchmark.runner import Progress as OnResult
 from middleware.benchmark.runner import RetryPolicy, RunSession
 from middleware.benchmark.together import carry_out_together
+from middleware.cli.printing import output
 from middleware.cli.spending import Limits, budget_of, print_forecast
 from middleware.cli.tables import print_failures, print_score
 from middleware.control.tracing import traced
@@ -215,7 +216,7 @@ def report_json(report: RunReport, variant: RunReport | None, gap: Contamination
 
 def print_report(report: RunReport, variant: RunReport | None, gap: Contamination | None) -> None:
     """Outcome table, score, examples of failures and cost; the gap between it and its variant, where one was asked."""
-    console = Console()
+    console = output()
     print_failures(report.results, console=console)
     run = report.run
     title = f"{run.model} on {run.protocol.item_set}"

@@ -18,6 +18,7 @@ from middleware.benchmark.estimate import Forecast, earlier_results, forecast
 from middleware.benchmark.item_sets import load
 from middleware.cli.options import DataDir
 from middleware.cli.plan_words import MONTH_DAYS, Outlook, as_json, print_outlook
+from middleware.cli.printing import output
 from middleware.control.budget import Prices, prices_of
 from middleware.control.plans import DEFAULT_DEPLOYMENT, benchmark_protocol, subjects, system_prompt_of
 from middleware.errors import ConfigurationError
@@ -38,7 +39,7 @@ _POINTS = (0.5, 1.0, 2.0, 5.0)
 
 
 def plan(
-    items: Annotated[str | None, typer.Option(help="Item set; default: the first one of [benchmark].")] = None,
+    items: Annotated[str | None, typer.Option(help="Item set; default: the first one of \\[benchmark].")] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="ID|FILE", help="Baseline to plan with; default: the one in force.")
     ] = None,
@@ -113,7 +114,7 @@ def plan(
     if as_json_:
         print(json.dumps(as_json(outlook), ensure_ascii=False, allow_nan=False))
     else:
-        print_outlook(outlook, Console())
+        print_outlook(outlook, output())
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +232,17 @@ def _simulated(
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, silence elsewhere."""
-    console = Console(stderr=True)
+    """A bar on a terminal, a line for each quarter elsewhere."""
+    console, told = Console(stderr=True), 0
     if not console.is_terminal:
-        yield lambda _done: None
+
+        def plain(done: int) -> None:
+            nonlocal told
+            if (quarter := done * 4 // total) > told:
+                told = quarter
+                console.print(f"simulating: {quarter * 25} %", highlight=False, soft_wrap=True)
+
+        yield plain
         return
     columns = (TextColumn("simulating"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:

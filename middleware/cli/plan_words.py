@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from middleware.benchmark.estimate import Forecast
+from middleware.cli.printing import print_table
 from middleware.control.budget import Prices
 from scorer.detection.prospect import Prospect
 
@@ -102,7 +103,7 @@ def print_outlook(outlook: Outlook, console: Console) -> None:
     )
     if outlook.stretched_by_budget:
         say("the token budget of a day allows no shorter intervals than these")
-    console.print(_table(outlook))
+    print_table(_table(outlook), console)
     say(
         f"false pages: about {outlook.false_alarms_per_year:.2g} a year from this detector, calibrated by "
         "simulation, not guaranteed"
@@ -161,5 +162,5 @@ def _days(days: float) -> str:
 def _span(interval: timedelta) -> str:
     seconds = interval.total_seconds()
     if seconds < 120:
-        return f"{seconds:g} s"
-    return f"{seconds / 60:g} min" if seconds < 7200 else f"{seconds / 3600:g} h"
+        return f"{round(seconds, 1):g} s"
+    return f"{round(seconds / 60, 1):g} min" if seconds < 7200 else f"{round(seconds / 3600, 1):g} h"

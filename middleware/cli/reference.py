@@ -79,4 +79,5 @@ def _metavar(parameter: Any) -> str:
 
 
 def _folded(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+    """In one line. Help texts are Rich markup, where a bracket that is meant has a backslash."""
+    return re.sub(r"\s+", " ", text).replace("\\[", "[").strip()

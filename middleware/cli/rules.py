@@ -4,9 +4,9 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from middleware.cli.printing import print_table
 from middleware.errors import ConfigurationError
 
 __all__ = ["rules"]
@@ -55,4 +55,4 @@ def _list(as_json: bool) -> None:
     table = Table("name", "default", "range", "what it is")
     for threshold in SETTINGS:
         table.add_row(threshold.name, threshold.default, span(threshold), threshold.about)
-    Console().print(table)
+    print_table(table)

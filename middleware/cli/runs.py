@@ -18,8 +18,8 @@ from middleware.admin.bodies import RunBody, RunDetail
 from middleware.cli.asking import AdminApi, Token, Url
 from middleware.cli.exit_codes import UNDECIDED
 from middleware.cli.options import DataDir
-from middleware.cli.tables import listing_console
-from middleware.errors import ConfigurationError
+from middleware.cli.printing import output, print_table
+from middleware.errors import NothingThere
 from middleware.settings import load_settings
 from middleware.store import Store
 
@@ -63,7 +63,7 @@ def runs(
     if as_json:
         print(json.dumps([one.model_dump() for one in found], ensure_ascii=False))
     else:
-        _print(found, listing_console())
+        _print(found, output())
     if not found:
         raise typer.Exit(UNDECIDED)
 
@@ -84,7 +84,7 @@ def _detail(source: AdminApi | Store, run_id: str) -> RunDetail:
     with source as store:
         found = store.run(run_id)
         if found is None:
-            raise ConfigurationError(f"the store has no run {run_id!r}: see eqwatch runs")
+            raise NothingThere(f"the store has no run {run_id!r}: see eqwatch runs")
         return run_detail(found, store.item_results(run_id))
 
 
@@ -115,7 +115,7 @@ def _print(found: Sequence[RunBody], console: Console) -> None:
             one.purpose,
             one.status,
         )
-    console.print(table)
+    print_table(table, console)
 
 
 def _lines(one: RunBody) -> str:
@@ -138,14 +138,14 @@ def _show(found: RunDetail, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.model_dump(), ensure_ascii=False))
         return
-    console = listing_console()
+    console = output()
     _print([found], console)
     table = Table(title="items, in points, the worst first", title_justify="left")
     table.add_column("item")
     table.add_column("score", justify="right")
     for name, points in sorted(found.item_scores.items(), key=lambda row: (row[1] is None, row[1] or 0.0)):
         table.add_row(escape(name), "-" if points is None else f"{points:.1f}")
-    console.print(table)
+    print_table(table, console)
     outcomes = ", ".join(f"{count} {name}" for name, count in found.outcomes.items())
     console.print(outcomes or "nothing was answered yet", highlight=False, soft_wrap=True)
     for flag in found.flags:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from middleware.benchmark.estimate import Forecast
+from middleware.cli.printing import output, print_table
 from middleware.control.budget import Budget, Prices, caps_of, prices_of
 from middleware.control.switch import CallSwitch
 from middleware.errors import ConfigurationError
@@ -22,7 +22,7 @@ MaxTokensTotal: TypeAlias = Annotated[
     int | None, typer.Option(min=1, metavar="TOKENS", help="Most tokens of this run in all; kept before each call.")
 ]
 MaxCost: TypeAlias = Annotated[
-    float | None, typer.Option(min=0, metavar="MONEY", help="Most money of this run, at the prices of [budget].")
+    float | None, typer.Option(min=0, metavar="MONEY", help="Most money of this run, at the prices of \\[budget].")
 ]
 DryRun: TypeAlias = Annotated[
     bool,
@@ -88,7 +88,7 @@ def _row_json(row: Forecast, prices: Prices) -> dict[str, Any]:
 
 
 def _print_table(rows: dict[str, Forecast], prices: Prices, left_today: int | None) -> None:
-    console, table = Console(), Table()
+    console, table = output(), Table()
     for column in ("", "calls", "tokens", "at most", "cost", "at most", "minutes"):
         table.add_column(column, justify="right" if column else "left")
     for name, row in rows.items():
@@ -102,11 +102,11 @@ def _print_table(rows: dict[str, Forecast], prices: Prices, left_today: int | No
             _money(prices, _cost(prices, row.at_most_prompt, row.at_most_completion)),
             f"{row.seconds / 60:.1f}",
         )
-    console.print(table)
+    print_table(table, console)
     basis = "earlier answers of this model" if any(row.measured for row in rows.values()) else "the prompts' length"
     console.print(f"estimated from {basis}; nothing was asked", highlight=False, soft_wrap=True)
     if not prices.known:
-        console.print("no prices are configured ([budget] price_per_million_…): cost unknown", soft_wrap=True)
+        console.print("no prices are configured (\\[budget] price_per_million_…): cost unknown", soft_wrap=True)
     if left_today is not None:
         console.print(f"left of today's budget: {left_today:,} tokens", highlight=False, soft_wrap=True)
 

@@ -22,10 +22,10 @@ from middleware.admin.verdict_body import verdict_body, verdict_of
 from middleware.cli.asking import AdminApi, Token, Url, url_of
 from middleware.cli.exit_codes import NO, UNDECIDED
 from middleware.cli.options import DataDir
-from middleware.cli.tables import listing_console
+from middleware.cli.printing import output, print_table
 from middleware.control.plans import benchmark_plans, missing_settings
 from middleware.control.stored_standings import stored_standings
-from middleware.errors import ConfigurationError, NotReached
+from middleware.errors import ConfigurationError, NothingThere, NotReached
 from middleware.settings import Settings, load_settings
 from middleware.settings.secrets import revealed
 from middleware.store import Store
@@ -60,7 +60,7 @@ def status(
     if as_json:
         print(json.dumps([verdict_body(one).model_dump() for one in found], ensure_ascii=False))
     else:
-        _print(found, source, settings, listing_console())
+        _print(found, source, settings, output())
     raise typer.Exit(exit_code(found))
 
 
@@ -91,10 +91,10 @@ def _verdicts(settings: Settings, url: str | None, token: str | None) -> tuple[l
 
 
 def _asked(api: AdminApi) -> list[Verdict]:
-    content: Any = api.get("/api/v1/verdicts")
     try:
+        content: Any = api.get("/api/v1/verdicts")
         return [verdict_of(VerdictBody.model_validate(one)) for one in content]
-    except (ValidationError, TypeError):
+    except (NothingThere, ValidationError, TypeError):
         raise NotReached(f"{api.url} answers in another shape: it is another version, or no sidecar") from None
 
 
@@ -114,7 +114,7 @@ def _print(found: Sequence[Verdict], source: str, settings: Settings, console: C
     for words in (first.words, first.next_step):
         if words:
             console.print(escape(words), highlight=False, soft_wrap=True)
-    console.print(_table(found, narrow=console.width < _TABLE_WIDTH))
+    print_table(_table(found, narrow=console.width < _TABLE_WIDTH), console)
     console.print(f"[dim]from {escape(source)}[/]", highlight=False, soft_wrap=True)
 
 

@@ -1,6 +1,5 @@
 """How scores, outcomes and failures look on a terminal, and the few words that several commands read alike."""
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import cast, get_args
 
@@ -8,12 +7,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from middleware.cli.printing import output, print_table
 from middleware.errors import ConfigurationError
 from middleware.records.benchmark import ItemResult
 from scorer.answers import Profile
 from scorer.runs import VALID_SHARE, RunScore
 
-__all__ = ["listing_console", "print_failures", "print_score", "profile_named"]
+__all__ = ["print_failures", "print_score", "profile_named"]
 
 _MEANING = {
     "scored": "read and scored",
@@ -26,7 +26,6 @@ _MEANING = {
 }
 _EXAMPLES = 3
 _EXCERPT = 160
-_PIPE_WIDTH = 200
 
 
 def profile_named(name: str | None) -> Profile | None:
@@ -45,9 +44,9 @@ def print_score(
     console: Console | None = None,
 ) -> None:
     """Items, outcome classes and the score with its validity."""
-    console = console or Console()
+    console = console or output()
     if items:
-        console.print(_item_table(score))
+        print_table(_item_table(score), console)
     console.print(f"[bold]{escape(title)}[/]", highlight=False, soft_wrap=True)
     table = Table()
     table.add_column("outcome")
@@ -55,7 +54,7 @@ def print_score(
     table.add_column("meaning", style="dim")
     for name, count in (outcomes if outcomes is not None else score.outcomes).items():
         table.add_row(name, str(count), _MEANING.get(name, ""))
-    console.print(table)
+    print_table(table, console)
     share = score.parseable / score.items
     points = f"score [bold]{score.points:.2f}[/] points (100 = perfect)" if score.parseable else "[bold]no score[/]"
     console.print(
@@ -82,15 +81,9 @@ def _item_table(score: RunScore) -> Table:
     return table
 
 
-def listing_console() -> Console:
-    """For tables with long names: as wide as the terminal, and wide where the output is a pipe or a file."""
-    console = Console()
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_PIPE_WIDTH)
-
-
 def print_failures(results: Iterable[ItemResult], *, console: Console | None = None) -> None:
     """How often items failed in which way, and a few examples of each with what the model said."""
-    console = console or Console()
+    console = console or output()
     kinds: dict[str, list[ItemResult]] = {}
     for result in results:
         if result.outcome != "scored":
@@ -98,9 +91,13 @@ def print_failures(results: Iterable[ItemResult], *, console: Console | None = N
                 result
             )
     for kind, failed in kinds.items():
-        console.print(f"[yellow]{escape(kind)}[/], {len(failed)} times, such as", highlight=False)
+        console.print(f"[yellow]{escape(kind)}[/], {_times(len(failed))}, such as", highlight=False)
         for result in failed[:_EXAMPLES]:
             console.print(f"  item {escape(result.item_id)}: {escape(_excerpt(result.text))}", highlight=False)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _excerpt(text: str) -> str:

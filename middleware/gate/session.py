@@ -15,7 +15,7 @@ from middleware.benchmark.outcomes import is_answer, report_of
 from middleware.benchmark.rotation import pass_order
 from middleware.benchmark.run_store import StoreThread
 from middleware.benchmark.runner import RetryPolicy, RunSession, first_error
-from middleware.errors import CallRefused, ConfigurationError, UpstreamError
+from middleware.errors import CallRefused, UpstreamError
 from middleware.gate.pairing import Evidence, compared, require_comparable
 from middleware.gate.request import GateRequest, GateRuns, Role
 from middleware.records.benchmark import ItemResult
@@ -27,8 +27,8 @@ from scorer.items import Item
 
 __all__ = ["Decided", "GateUnmeasured", "Watch", "run_gate"]
 
-# Key, path or model name: the user's to mend, and no measurement failed.
-_WRONG_USE = frozenset({401, 403, 404})
+# Key, path or model name: the user's to mend, so there is nothing to report but that.
+_REFUSED = frozenset({401, 403, 404})
 _KEYS: dict[Role, str] = {"baseline": "EQWATCH_UPSTREAM_API_KEY", "candidate": "EQWATCH_CANDIDATE_API_KEY"}
 
 
@@ -82,7 +82,7 @@ async def run_gate(
 ) -> Decided:
     """Ask pass by pass until a look decides. concurrency: calls at once at each upstream.
 
-    Raises ConfigurationError where a key, URL or model name is refused, GateUnmeasured where a side can't be measured
+    Raises UpstreamError where a key, URL or model name is refused, GateUnmeasured where a side can't be measured
     or no more calls are allowed; answers so far are saved then, and the same request goes on from there.
     """
     require_comparable(runs.baseline, runs.candidate)
@@ -136,6 +136,8 @@ class _Gate:
             try:
                 await self._ask_pass(number, done)
             except UpstreamError as error:
+                if error.status in _REFUSED:
+                    raise
                 raise GateUnmeasured(error, await self._unmeasured(error, number, looks, now())) from None
             if not is_look(number, self.request.rules):
                 continue
@@ -189,8 +191,6 @@ class _Gate:
         except UpstreamError as error:
             # The client knows the name of one key only.
             text = f"{role} {session.run.model}: {error}".replace(_KEYS["baseline"], _KEYS[role])
-            if error.status in _WRONG_USE:
-                raise ConfigurationError(text) from None
             raise UpstreamError(error.reason, text, status=error.status) from None
 
     async def _evidence(self) -> Evidence:

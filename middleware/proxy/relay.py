@@ -112,7 +112,8 @@ def _bind(config: RelayConfig) -> list[socket.socket]:
             for channel in channels:
                 channel.close()
             where = listener.path or f"{listener.host} port {listener.port}"
-            raise OSError(error.errno, f"can't listen on {where}: {error.strerror or error}") from error
+            words = f"can't listen on {where}: {error.strerror or error}; pass another --listen HOST:PORT"
+            raise OSError(error.errno, words) from error
     return channels
 
 

@@ -1,5 +1,6 @@
 """Writes the settings down for people: the configuration page, an example file, a table of what is in force."""
 
+import json
 import types
 import typing
 from collections.abc import Iterator
@@ -14,7 +15,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from rich.table import Table
 
-from middleware.settings.schema import DeploymentSettings, MatchSettings, Settings, WebhookSettings
+from middleware.settings.schema import (
+    DeploymentSettings,
+    MatchSettings,
+    Settings,
+    WebhookSettings,
+    default_data_dir,
+)
 
 __all__ = ["Field", "configuration_page", "example_file", "fields", "settings_table"]
 
@@ -155,11 +162,18 @@ def example_file() -> str:
             commented = section.startswith(_LISTS)
             header = f"[[{section}]]" if section in _LISTS else f"[{section}]"
             lines += ["", f"# {header}" if commented else header]
-        default = field.default if field.default not in {"", "required"} else '""'
+        default = _written(field)
         plain = field.default not in {"", "required"} and not field.default.startswith("`")
         comment = "" if plain and not field.section.startswith(_LISTS) else "# "
         lines += [f"# {field.description}", f"{comment}{field.name} = {default}"]
     return "\n".join(lines) + "\n"
+
+
+def _written(field: Field) -> str:
+    """The default as TOML; what depends on the machine is this machine's, what has none is an empty text."""
+    if field.path == "data_dir":
+        return json.dumps(str(default_data_dir()))
+    return field.default if field.default not in {"", "required"} else '""'
 
 
 def settings_table(settings: Settings) -> Table:

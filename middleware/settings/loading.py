@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,24 @@ def _explain(error: ValidationError, path: Path | None, text: str) -> str:
     for entry in error.errors(include_url=False):
         where = _dotted(entry["loc"])
         line = _line_of(text, entry["loc"])
+        variable = _variable_of(entry["loc"])
         place = f"{path}, line {line}: {where}" if line else where
+        if variable:  # it beats the file
+            place = f"environment variable {variable}, {where}"
         quoted = entry["type"] != "missing" and not _secret(where) and _plain(entry["input"])
         value = f" (got {entry['input']!r})" if quoted else ""
         message = _PLAIN.get(entry["type"], entry["msg"].removeprefix("Value error, "))
         fix = _FIXES.get(entry["type"])
         problems.append(f"{place}: {message}{value}" + (f": {fix}" if fix else ""))
     return "wrong setting\n  " + "\n  ".join(problems) if len(problems) > 1 else f"wrong setting: {problems[0]}"
+
+
+def _variable_of(location: Sequence[int | str]) -> str:
+    """The environment variable that sets the field or the list that it is in, or empty."""
+    names = [str(part).upper() for part in takewhile(lambda part: isinstance(part, str), location)]
+    variables = ["_".join(["EQWATCH", *names[:length]]) for length in range(len(names), 0, -1)]
+    present = {name.upper(): name for name in os.environ}
+    return next((present[variable] for variable in variables if variable in present), "")
 
 
 def _secret(where: str) -> bool:

@@ -86,6 +86,8 @@ def test_money(eqwatch: Eqwatch, upstream: str, tmp_path: Path) -> None:
 def test_dry_run(eqwatch: Eqwatch, upstream: str, tmp_path: Path) -> None:
     """Calls, tokens, money and minutes without a call; after a run the figures are those of its answers."""
     command = (*run_of(upstream, tmp_path), "--limit", 20, "--passes", 3)
+    assert "no prices are configured ([budget] price_per_million_…)" in eqwatch(*command, "--dry-run").stdout
+    assert "at the prices of [budget]" in eqwatch("run", "--help", COLUMNS="300").stdout
     guessed = json.loads(eqwatch(*command, "--dry-run", "--json", **PRICES).stdout)
     assert requests(upstream) == 0
     assert guessed["run"]["calls"] == 60

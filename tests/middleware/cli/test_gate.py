@@ -185,7 +185,7 @@ def test_each_upstream_gets_its_own_key(eqwatch: Eqwatch, tmp_path: Path) -> Non
         seen.clear()
         eqwatch(*command, EQWATCH_UPSTREAM_API_KEY=KEY, EQWATCH_CANDIDATE_API_KEY=OTHER_KEY)
         assert set(seen) <= {f"Bearer {OTHER_KEY}"}
-    assert refused.returncode == 2
+    assert refused.returncode == 4
     assert "_API_KEY" in refused.stderr
     assert KEY not in refused.stderr
     assert refused.stderr.count("\n") == 1
@@ -195,7 +195,7 @@ def test_one_upstream_shares_the_key(eqwatch: Eqwatch, tmp_path: Path) -> None:
     """Where both versions are behind one upstream, one key is enough; an own key of the candidate comes first."""
     with refusing(403) as (url, seen):
         command = ("gate", "--upstream", url, "--baseline", "a", "--candidate", "b", "--data-dir", tmp_path)
-        assert eqwatch(*command, EQWATCH_UPSTREAM_API_KEY=KEY).returncode == 2
+        assert eqwatch(*command, EQWATCH_UPSTREAM_API_KEY=KEY).returncode == 4
         assert set(seen) == {f"Bearer {KEY}"}
 
 
@@ -223,12 +223,14 @@ def refusing(status: int = 401) -> Iterator[tuple[str, list[str | None]]]:
         thread.join()
 
 
-def test_unknown_model_is_wrong_use(eqwatch: Eqwatch, models: str, tmp_path: Path) -> None:
-    """A model that the upstream does not know ends with exit code 2 and the name of the side."""
+def test_an_unknown_model_could_not_be_asked(eqwatch: Eqwatch, models: str, tmp_path: Path) -> None:
+    """A model that the upstream does not know ends with exit code 4 and the name of the side, as `run` does."""
     command = ("gate", "--upstream", models, "--baseline", MODELS[0], "--candidate", "stranger", "--data-dir", tmp_path)
     result = eqwatch(*command)
-    assert result.returncode == 2
+    assert result.returncode == 4
     assert "candidate stranger" in result.stderr
+    ran = eqwatch("run", "--upstream", models, "--model", "stranger", "--data-dir", tmp_path)
+    assert ran.returncode == 4, ran.stderr
 
 
 def test_dead_upstream(eqwatch: Eqwatch, models: str, tmp_path: Path) -> None:

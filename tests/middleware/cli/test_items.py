@@ -57,6 +57,13 @@ def test_wrong_file_is_refused(eqwatch: Eqwatch, mirror: str, tmp_path: Path) ->
     assert list((tmp_path / "items").iterdir()) == []
 
 
+def test_without_network_nothing_could_be_asked(eqwatch: Eqwatch, tmp_path: Path) -> None:
+    """Where nobody answers, `items fetch` ends with exit code 4."""
+    result = eqwatch("items", "fetch", "eqbench-v2", "--url", "http://127.0.0.1:9/", "--data-dir", tmp_path)
+    assert result.returncode == 4, result.stderr
+    assert "could not be loaded" in result.stderr
+
+
 def test_import(in_process: InProcess, eqbench_dir: Path, tmp_path: Path) -> None:
     """A file on disk is imported under the name that its content has; a stranger is refused."""
     place = ("--data-dir", tmp_path)
@@ -73,6 +80,7 @@ def test_tables_of_bundled_sets(in_process: InProcess, tmp_path: Path, monkeypat
     assert "tutoring-001a" in in_process("items", "show", "tutoring")
     item = in_process("items", "show", "tutoring", "tutoring-001a")
     assert "Your task is to predict" in item
+    assert "critique" not in item.replace("(`--revise` asks for a critique and a second pass too)", "")
     assert "0..10" in item
     assert json.loads(in_process("items", "show", "tutoring", "--json"))["item_ids"][0] == "tutoring-001a"
 

@@ -42,6 +42,12 @@ def test_the_page_is_current():
     assert PAGE.read_text(encoding="utf-8") == cli_page()
 
 
+def test_brackets_are_written_as_they_are_typed():
+    """What help texts escape for the terminal has no backslash on the page, and is on the terminal as well."""
+    assert "at the prices of [budget]" in cli_page()
+    assert "\\[" not in cli_page()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_on_the_page(name):
     """Name, every option and what it means."""

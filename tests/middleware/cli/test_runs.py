@@ -1,18 +1,25 @@
 """`eqwatch runs` and `eqwatch compare`: what is stored, and how far two of them are apart."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from middleware.benchmark.baselines import record_of
 from middleware.benchmark.item_sets import load
-from middleware.errors import ConfigurationError
+from middleware.cli.printing import print_table
+from middleware.errors import ConfigurationError, NothingThere
 from middleware.records.benchmark import ItemResult, Protocol, Run
 from middleware.store import Store
 from scorer.baseline import Observation
 
+COMMAND = str(Path(sys.executable).with_name("eqwatch"))
 NOW, AT = 1_794_500_000.0, "http://127.0.0.1:9"
 ITEMS = [item.id for item in load("starter", Path()).items]
 
@@ -87,15 +94,52 @@ def test_in_a_narrow_terminal_an_id_stays_whole(data, in_process):
 
 
 def test_one_run_shows_its_items_the_worst_first(data, in_process):
-    """With outcomes; an unknown one is wrong use."""
+    """With outcomes; an unknown one is exit code 3."""
     told = in_process("runs", "bad", *data)
     assert told.index(ITEMS[5]) < told.index(ITEMS[1])
     assert "1 unparseable" not in told  # an answer that is there already stays
     found = json.loads(in_process("runs", "bad", "--json", *data))
     assert found["item_scores"][ITEMS[5]] == pytest.approx(46.0, abs=2.0)
     assert found["outcomes"] == {"scored": 48}
-    with pytest.raises(ConfigurationError, match="no run 'nope'"):
+    with pytest.raises(NothingThere, match="no run 'nope'"):
         in_process("runs", "nope", *data)
+
+
+def test_an_unknown_run_is_exit_code_3(data, eqwatch):
+    """As docs/cli.md says."""
+    ended = eqwatch("runs", "nope", *data)
+    assert ended.returncode == 3
+    assert "no run 'nope'" in ended.stderr
+
+
+def test_through_a_pipe_ids_and_names_stay_whole(tmp_path):
+    """Each run is one line."""
+    name, model = "20261128T072047Z-fb01d56a", "some-family-70b-instruct-2026-11"
+    with Store(f"sqlite:///{tmp_path / 'eqwatch.db'}") as store:
+        store.begin_run(Run(name, "customer-support", "manual", protocol(), model, AT, tuple(ITEMS), 1, NOW))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("EQWATCH_", "COLUMNS"))}
+    told = subprocess.run(
+        [COMMAND, "runs", "--data-dir", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        check=True,
+    ).stdout
+    (line,) = [line for line in told.splitlines() if name in line]
+    assert all(word in line for word in (model, "customer-support", "starter", "manual", "running"))
+    assert "…" not in told
+
+
+def test_only_cells_of_several_words_wrap(capsys):
+    """Between words; ids and names run over a narrow terminal's edge rather than be cut."""
+    table = Table("name", "what it is")
+    table.add_row("a-very-long-name-that-does-not-fit", "words that may wrap where there is a space")
+    print_table(table, Console(width=30, file=sys.stdout))
+    told = capsys.readouterr().out
+    assert "a-very-long-name-that-does-not-fit" in told
+    assert "words that may wrap where" not in told
+    assert {"words", "that", "may", "wrap", "where", "there", "is", "a", "space"} <= set(told.split())
 
 
 def test_two_runs_are_compared_item_by_item(data, in_process):

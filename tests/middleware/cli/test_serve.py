@@ -49,6 +49,24 @@ def test_an_item_set_that_is_not_here_is_refused_before_traffic_flows(tmp_path: 
     assert "eqwatch items fetch eqbench-v2" in done.stderr
 
 
+def test_a_taken_data_port_is_named(tmp_path: Path) -> None:
+    """The port, the reason and the option to change it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = serve(
+            tmp_path,
+            "--upstream",
+            "http://127.0.0.1:9",
+            "--listen",
+            f"127.0.0.1:{port}",
+            "--admin-listen",
+            "127.0.0.1:0",
+        )
+    assert done.returncode == 2
+    assert f"can't listen on 127.0.0.1 port {port}" in done.stderr
+    assert "pass another --listen" in done.stderr
+
+
 def test_a_taken_admin_port_is_named(tmp_path: Path) -> None:
     """The address, the reason and the option to change it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -161,3 +161,15 @@ def test_a_window_has_to_hold_what_drift_needs(tmp_path: Path) -> None:
     """Else nothing would ever be said."""
     with pytest.raises(ConfigurationError, match="least_conversations 200 is above window_conversations 100"):
         load_settings(written(tmp_path, "[emotions]\nwindow_conversations = 100\n"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("EQWATCH_BENCHMARK_INTERVALL", "1h"), ("EQWATCH_BENCHMARK_BATCH", "many")]
+)
+def test_what_is_wrong_in_the_environment_is_named_by_its_variable(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt name and a wrong value are found where they were set."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"environment variable {variable}, benchmark"):
+        load_settings(None, {})

@@ -38,7 +38,7 @@ def eqwatch() -> Eqwatch:
 
 @pytest.fixture
 def in_process() -> Callable[..., str]:
-    """Runs the same command in this process, which is faster: returns the output, errors come as exceptions."""
+    """Runs the same command in this process, which is faster: returns standard output, errors come as exceptions."""
 
     def run(*arguments: object, exit_code: int = 0, columns: int | None = 120) -> str:
         """columns: of the terminal; None where there is none."""
@@ -46,7 +46,7 @@ def in_process() -> Callable[..., str]:
             command_line(), [*map(str, arguments)], catch_exceptions=False
         )
         assert result.exit_code == exit_code, result.output
-        return result.output
+        return result.stdout
 
     return run
 

@@ -62,8 +62,8 @@ def create(
 ) -> None:
     """Make a baseline: by asking a model, from runs in the store, or from recorded answers.
 
-    It is asked as [benchmark] asks, so that `serve` can compare with it. After Ctrl-C or a crash the same command goes
-    on where it was.
+    It is asked as \\[benchmark] asks, so that `serve` can compare with it. After Ctrl-C or a crash the same command
+    goes on where it was.
 
     Example: eqwatch baseline create --upstream https://api.example.com/v1 --model my-model --items tutoring --accept
     """

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from rich.text import Text
 
 from middleware.cli.app import command_line
 from middleware.cli.exit_codes import WORDS
@@ -63,6 +64,14 @@ def test_every_command_that_prints_data_prints_json():
     """`--json`, under the same name everywhere."""
     without = {name for name, command in COMMANDS.items() if not any("--json" in one.opts for one in command.params)}
     assert without <= WITHOUT_JSON
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_word_in_brackets_is_taken_for_markup(name):
+    """`[budget]` in a help text is on the terminal as it is meant."""
+    texts = [COMMANDS[name].help, *(getattr(one, "help", None) for one in COMMANDS[name].params)]
+    for text in filter(None, texts):
+        assert Text.from_markup(text).plain == text.replace("\\[", "["), name
 
 
 def test_the_gates_exit_codes_are_everybodys():

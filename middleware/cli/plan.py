@@ -227,6 +227,7 @@ def _simulated(
                 advance(at + done)
 
             found.append(prospect(baseline, config, limits, fall, pace, rng, installations=installations, tell=tell))
+            tell(pace.most_batches)  # it ends sooner where all have found the fall
     return tuple(found)
 
 

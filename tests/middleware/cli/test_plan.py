@@ -100,3 +100,11 @@ def test_wrong_use_is_named(eqwatch: Cli, data: tuple[str, Path], arguments: Any
     ended = eqwatch("plan", *QUICK, *arguments, *data)
     assert ended.returncode == 2
     assert words in " ".join(ended.stderr.split())
+
+
+def test_it_says_how_far_it_is_and_writes_intervals_for_people(eqwatch: Cli, data: tuple[str, Path]) -> None:
+    """Progress goes to standard error, in quarters where that is no terminal; an interval has one decimal place."""
+    ended = eqwatch("plan", *QUICK, "--noise", "low", "--interval", "13m18.11s", *data)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.splitlines()[-1] == "simulating: 100 %"
+    assert "items every 13.3 min, every 3.3 min while" in ended.stdout

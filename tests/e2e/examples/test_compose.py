@@ -1,6 +1,7 @@
 """examples/compose: valid by the Compose Specification, and its configuration files run, without containers."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -98,12 +99,16 @@ def secrets(tmp_path: Path) -> dict[str, str]:
     """What `secrets/make` makes, in a directory of the test."""
     script = tmp_path / "make"
     script.write_text((COMPOSE / "secrets" / "make").read_text())
-    subprocess.run(["sh", str(script)], check=True)
+    subprocess.run(
+        ["sh", str(script)], check=True, env={**os.environ, "EQWATCH_UPSTREAM_API_KEY": "the-operator-s-key"}
+    )
     lines = (tmp_path / "eqwatch.env").read_text().splitlines()
     made = dict(line.split("=", 1) for line in lines)
     assert made["EQWATCH_ADMIN_TOKEN"] == (tmp_path / "admin-token").read_text()
-    assert len(set(made.values())) == 3
-    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in made.values())
+    assert made["EQWATCH_UPSTREAM_API_KEY"] == "the-operator-s-key"
+    random = [value for name, value in made.items() if name != "EQWATCH_UPSTREAM_API_KEY"]
+    assert len(set(random)) == 3
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in random)
     assert (tmp_path / "eqwatch.env").stat().st_mode & 0o077 == 0
     assert subprocess.run(["sh", str(script)], check=False, capture_output=True).returncode == 1, "made once"
     return made

@@ -35,6 +35,7 @@ retest_share = 1.0
 reference_conversations = 20
 window_conversations = 20
 least_conversations = 15
+false_alarm_probability = 0.2
 [[deployments]]
 name = "tutor"
 purpose = "end-to-end test of the answer key"

@@ -52,7 +52,11 @@ def test_a_turn_is_followed_from_the_sdk_to_the_application_over_a_killed_contro
     assert first
 
     path = "/api/v1/conversations/lesson-7/emotions"
-    seen = eventually(lambda: sidecar.json(path), seconds=90, what="the first turn's emotions are served")
+    seen = eventually(
+        lambda: (told := sidecar.json(path)) and told["emotions"] and told,
+        seconds=90,
+        what="the first turn's emotions are served",
+    )
     assert set(seen["emotions"]) == {"Confusion", "Boredom", "Frustration", "Curiosity"}
     assert all(0 <= reading["intensity"] <= 10 for reading in seen["emotions"].values())
 

@@ -163,7 +163,8 @@ def test_a_declared_upgrade_is_judged_and_survives_a_restart(
     declare(sidecar, "assistant-2", "assistant-1")
     eventually(lambda: state_of(sidecar) == "fine", seconds=60, what="the old version is fine")
     assert sidecar.json("/api/v1/verdicts")[0]["upgrade"] is None
-    assert not any(key.startswith("eqwatch_upgrade_") for key in sidecar.metrics())
+    left = {key.partition("{")[0] for key in sidecar.metrics() if key.startswith("eqwatch_upgrade_")}
+    assert left == {"eqwatch_upgrade_declared_timestamp_seconds"}
     kinds = [event["kind"] for event in events_of(sidecar)]
     assert [kinds.count(k) for k in ("upgrade_declared", "upgrade_verdict", "upgrade_withdrawn")] == [2, 1, 1]
 

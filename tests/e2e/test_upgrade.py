@@ -89,9 +89,10 @@ def test_a_weaker_model_behind_the_same_name_opens_one_incident(
     )
     assert metrics['eqwatch_bench_regression_cusum_ratio{deployment="default",item_set="starter"}'] >= 0
     assert metrics['eqwatch_bench_delta_points_upper{deployment="default",item_set="starter"}'] < 0
-    verdict = sidecar.json("/api/v1/verdicts")[0]
+    verdict = eventually(
+        lambda: (v := sidecar.json("/api/v1/verdicts")[0])["incident"] and v, seconds=20, what="the incident is saved"
+    )
     assert verdict["delta"] < -5
-    assert verdict["incident"]
 
     runs = sidecar.json("/api/v1/runs?limit=500")
     assert len({run["id"] for run in runs}) == len(runs)
@@ -109,7 +110,10 @@ def test_a_silent_swap_opens_an_incident_that_a_rollback_closes(
 
     switch_models(upstream)
     eventually(lambda: state_of(sidecar) == "regressed", seconds=90, what="the regression is an incident")
-    incident = sidecar.json("/api/v1/verdicts")[0]["incident"]
+    # The state is told from memory, a moment before the store has given the incident its number.
+    incident = eventually(
+        lambda: sidecar.json("/api/v1/verdicts")[0]["incident"], seconds=20, what="the incident is saved"
+    )
     killed = sidecar.kill_control()
     sidecar.wait_for_control(other_than=killed)
     verdict = sidecar.json("/api/v1/verdicts")[0]

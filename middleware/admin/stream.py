@@ -141,7 +141,7 @@ def _note_read(state: AdminState, wants: Wanted, told: Told) -> None:
     if wants.deployment or wants.conversations:
         result = told.result
         state.metrics.awareness_reads_total.labels(channel="stream", outcome="found").inc()
-        ended_at = result.turn_ended_at or result.at
+        ended_at = result.ended_at
         state.on_read(Read("stream", result.deployment, result.conversation, state.clock(), ended_at))
 
 

@@ -73,7 +73,7 @@ class Adoption:
 
     def in_header(self, told: Told) -> None:
         """The relay says this with the next responses of the conversation."""
-        self._of(told.result.conversation).header = (told.at, told.result.turn_ended_at or told.at)
+        self._of(told.result.conversation).header = (told.at, told.result.ended_at)
 
     def read(self, read: Read) -> None:
         """The application got an estimate."""

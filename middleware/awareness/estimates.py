@@ -27,7 +27,7 @@ class Estimate:
     @property
     def ended_at(self) -> float:
         """What its age counts from."""
-        return self.result.turn_ended_at or self.result.at
+        return self.result.ended_at
 
 
 def estimates(

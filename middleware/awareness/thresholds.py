@@ -46,7 +46,7 @@ def _event(result: ProbeResult, threshold: Threshold, row: int, now: float) -> E
         "threshold": str(threshold),
         "turn": result.turn,
         "turns": row,
-        "turn_ended_at": result.turn_ended_at or result.at,
+        "turn_ended_at": result.ended_at,
         "judge": result.judge,
         "judge_version": result.judge_version,
     }

@@ -53,6 +53,6 @@ class EmotionsHeader:
         """A new estimate."""
         if (name := self._names.get(told.result.conversation)) is None:
             return
-        self._tell(name, header_value(told.found), told.result.turn_ended_at or told.result.at)
+        self._tell(name, header_value(told.found), told.result.ended_at)
         for hear in self.said:
             hear(told)

@@ -64,6 +64,8 @@ class Probing:
         self.on_turn: list[Callable[[Turn], object]] = []
 
         def save(result: ProbeResult) -> None:
+            if store.erasures.covers(result.conversation, result.ended_at):
+                return
             spool.put(partial(write or store.save_probe, result))
             for tell in self.on_saved:
                 tell(result)

@@ -78,7 +78,7 @@ class RatingLog:
             self._informed.pop(gone, None)
         if result.turn not in turns:
             informed = self._informed.get(result.conversation, {}).get(result.turn)
-            turns[result.turn] = RatedTurn(result.turn, result.turn_ended_at or result.at, informed=informed)
+            turns[result.turn] = RatedTurn(result.turn, result.ended_at, informed=informed)
         turn = turns[result.turn]
         turn.at = max(turn.at, result.at)
         if result.outcome == "scored" and self._emotions == result.emotions.keys() and not result.steered:

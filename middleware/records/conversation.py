@@ -125,6 +125,11 @@ class ProbeResult:
     flags: tuple[ProbeFlag, ...] = ()
 
     @property
+    def ended_at(self) -> float:
+        """When its turn ended, or where that is not known, when it was rated; Unix seconds."""
+        return self.turn_ended_at or self.at
+
+    @property
     def steered(self) -> bool:
         """Whether the text looked like an attempt to steer the judge: the rating is shown, nothing acts on it."""
         return not set(STEERING_KINDS).isdisjoint(self.flags)

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from sqlalchemy import Connection, Delete, delete, func, select
 
 from middleware.records.content import Erased, SealedContent
+from middleware.store.erasures import Erasures
 from middleware.store.schema import contents, deliveries, events, informed_calls, places, probes
 from middleware.store.statements import insert_into, values_of
 
@@ -17,12 +18,17 @@ class Contents:
 
     _reading: Callable[[], AbstractContextManager[Connection]]
     _writing: Callable[[], AbstractContextManager[Connection]]
+    _naming: Callable[[str, float], AbstractContextManager[Connection | None]]
     _checkpoint: Callable[[], None]
+    _clock: Callable[[], float]
+    erasures: Erasures
 
     def save_content(self, found: SealedContent) -> bool:
-        """Keep a turn; False if it is there already."""
+        """Keep a turn; False if it is there already, or was erased."""
         values = {name: getattr(found, name) for name in found.__slots__}
-        with self._writing() as connection:
+        with self._naming(found.conversation, found.at) as connection:
+            if connection is None:
+                return False
             statement = insert_into(connection, contents).values(values).on_conflict_do_nothing()
             return connection.execute(statement.returning(contents.c.turn)).first() is not None
 
@@ -35,8 +41,12 @@ class Contents:
         return [SealedContent(**values_of(row)) for row in rows]
 
     def erase(self, conversations: Sequence[str]) -> Erased:
-        """Remove all that is known of conversations (salted ids): at once, and from the file as well."""
-        with self._writing() as connection:
+        """Remove all that is known of conversations (salted ids): at once, and from the file as well.
+
+        What ended before and is written later by this process is not written any more.
+        """
+        with self.erasures.writing, self._writing() as connection:
+            self.erasures.note(conversations, self._clock())
             named = select(events.c.id).where(events.c.details["conversation"].as_string().in_(conversations))
             connection.execute(delete(deliveries).where(deliveries.c.event.in_(named)))
             connection.execute(delete(informed_calls).where(informed_calls.c.conversation.in_(conversations)))

@@ -30,24 +30,26 @@ class Outbox:
     _clock: Callable[[], float] = time.time
     _reading: Callable[[], AbstractContextManager[Connection]]
     _writing: Callable[[], AbstractContextManager[Connection]]
+    _naming: Callable[[str, float], AbstractContextManager[Connection | None]]
 
     def save_estimate(
         self, result: ProbeResult, follow: Callable[[Sequence[ProbeResult]], Iterable[Event]]
     ) -> list[Event] | None:
-        """Write a result together with the events that follow from it; None if it was there already.
+        """Write a result together with the events that follow from it; None if it was there already, or was erased.
 
         follow: is shown every result of the conversation, by turn, this one included.
         """
-        with self._writing() as connection:
-            if not probes.save_probe(connection, result):
+        with self._naming(result.conversation, result.ended_at) as connection:
+            if connection is None or not probes.save_probe(connection, result):
                 return None
             found = follow(probes.emotions_of(connection, result.conversation))
             return [replace(event, id=journal.save_event(connection, event)) for event in found]
 
     def save_call(self, call: Call) -> None:
-        """Write a call of the application; one of this turn that is there already stays."""
-        with self._writing() as connection:
-            calls.save_call(connection, call)
+        """Write a call of the application; one of this turn that is there already stays. Of erased ones nothing is."""
+        with self._naming(call.conversation, call.at) as connection:
+            if connection is not None:
+                calls.save_call(connection, call)
 
     def calls(self, deployment: str, limit: int = 1000) -> list[Call]:
         """The newest calls of a deployment, newest first."""

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from middleware.records.place import Place
+from middleware.store.erasures import Erasures
 from middleware.store.schema import places
 from middleware.store.statements import storable, values_of
 
@@ -19,9 +20,14 @@ class Places:
 
     _reading: Callable[[], AbstractContextManager[Connection]]
     _writing: Callable[[], AbstractContextManager[Connection]]
+    erasures: Erasures
 
     def save_places(self, found: Sequence[Place]) -> None:
-        """Append them, in their order."""
+        """Append them, in their order; of erased conversations none."""
+        with self.erasures.writing:
+            self._append([place for place in found if not self.erasures.covers(place.conversation, place.at)])
+
+    def _append(self, found: Sequence[Place]) -> None:
         rows = [
             {
                 "conversation": place.conversation,

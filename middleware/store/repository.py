@@ -24,6 +24,7 @@ from middleware.records.event import Event
 from middleware.store import baselines, journal, ledger, probes, runs, slots, sqlite_file
 from middleware.store.contents import Contents
 from middleware.store.engine import WRITE, WriterLock, limited, make_engine, sqlite_path
+from middleware.store.erasures import Erasures
 from middleware.store.failures import mapped
 from middleware.store.health import Health
 from middleware.store.ledger import Amount, Refusal, Take
@@ -62,6 +63,7 @@ class Store(Outbox, Places, Contents):
         self._clock = clock
         self._open = False
         self._health = Health()
+        self.erasures = Erasures()
 
     @property
     def failing(self) -> str:
@@ -154,6 +156,16 @@ class Store(Outbox, Places, Contents):
             with self._engine.connect().execution_options(**{WRITE: True}) as connection:
                 with limited(connection), connection.begin():
                     yield connection
+
+    @contextmanager
+    def _naming(self, conversation: str, ended_at: float) -> Iterator[Connection | None]:
+        """To write what ended then (Unix seconds) in a conversation; None where that was erased."""
+        with self.erasures.writing:
+            if self.erasures.covers(conversation, ended_at):
+                yield None
+                return
+            with self._writing() as connection:
+                yield connection
 
     def _require_open(self) -> None:
         if not self._open:
@@ -254,9 +266,9 @@ class Store(Outbox, Places, Contents):
     # -- probes
 
     def save_probe(self, result: ProbeResult) -> bool:
-        """Write a result; False if this judge's score of this turn is there already, which stays."""
-        with self._writing() as connection:
-            return probes.save_probe(connection, result)
+        """Write a result; False if this judge's score of this turn is there already, which stays, or was erased."""
+        with self._naming(result.conversation, result.ended_at) as connection:
+            return connection is not None and probes.save_probe(connection, result)
 
     def probes(
         self, deployment: str | None = None, since: float = 0.0, limit: int = 1000, *, until: float | None = None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from middleware.probe.keeping import ContentCipher, ContentUnreadable, Keeper
 from middleware.records.content import Content, Erased
 from middleware.records.conversation import Message, ProbeResult, Transcript, Turn
 from middleware.records.event import Event
+from middleware.records.informed import Call
+from middleware.records.place import Place
 from middleware.store import Store
 
 KEY, OLD_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
@@ -79,6 +82,40 @@ def test_erasing_takes_everything_of_one_conversation_and_nothing_of_another(sto
         assert [event.details["conversation"] for event in store.events()] == ["eq_stays"]
         if store_url.startswith("sqlite"):
             assert not in_files(Path(store_url.removeprefix("sqlite:///")).parent, "eq_gone_4711")
+
+
+def test_what_comes_late_of_an_erased_conversation_is_not_written(store_url: str) -> None:
+    """A probe, a turn, a place, a call that was under way; what the conversation says afterwards is new data."""
+    now = 5000.0
+
+    def late(store: Store, at: float) -> list[bool]:
+        place = Place("eq_gone_4711", "companion", "", b"s", 1, (b"k" * 16,), b"", at)
+        keep(store, turn("eq_gone_4711", at=at))
+        store.save_places([place])
+        store.save_call(Call("eq_gone_4711", 1, "companion", "pull", 1.0, at))
+        saved = [store.save_probe(result("eq_gone_4711", at)) is True]
+        events = store.save_estimate(dataclasses.replace(result("eq_gone_4711", at), turn=2), lambda _: [])
+        return [*saved, events is not None, bool(store.places(0.0, 9)), bool(store.calls("companion"))]
+
+    with Store(store_url, clock=lambda: now) as store:
+        store.erase(["eq_gone_4711"])
+        assert late(store, now) == [False] * 4
+        assert store.emotions_of("eq_gone_4711") == store.contents_of("eq_gone_4711") == []
+        if store_url.startswith("sqlite"):
+            assert not in_files(Path(store_url.removeprefix("sqlite:///")).parent, "eq_gone_4711")
+        assert late(store, now + 0.001) == [True] * 4
+        assert len(store.contents_of("eq_gone_4711")) == 1
+
+
+def test_erasing_waits_for_what_is_being_written(store_url: str) -> None:
+    """Whatever is written at the same instant is either erased or not written: many threads leave nothing."""
+    with Store(store_url) as store, ThreadPoolExecutor(8) as pool:
+        written = [pool.submit(store.save_probe, result(f"eq_{n % 4}", at=n)) for n in range(100)]
+        erased = pool.submit(store.erase, [f"eq_{n}" for n in range(4)])
+        written += [pool.submit(store.save_probe, result(f"eq_{n % 4}", at=n)) for n in range(100)]
+        erased.result()
+        assert all(isinstance(one.result(), bool) for one in written)
+        assert [store.emotions_of(f"eq_{n}") for n in range(4)] == [[]] * 4
 
 
 def test_purging_removes_what_is_older_and_leaves_the_rest(store_url: str) -> None:

@@ -167,7 +167,8 @@ class ClientSide(ClientConnection):
     def _repeat(self, memo: Memo, data: bytes) -> bool:
         """Begin the transit of a whole request whose head was judged before; False where it isn't one."""
         context = self._context
-        began = context.clock()
+        clock = context.clock
+        began = clock()
         known = memo.repeat(data, context.limits.body_bytes)
         if known is None:
             return False
@@ -184,7 +185,7 @@ class ClientSide(ClientConnection):
         if context.tap is not None and memo.match.tapped:
             transit.begin_recording(context, memo.match, memo.key_id)
         self._send_whole(transit, wire, data, end)
-        transit.overhead = context.clock() - began
+        transit.overhead = clock() - began
         return True
 
     def _send_whole(self, transit: Transit, wire: bytes, data: bytes, end: int) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from middleware.proxy.answers import Answers
 from middleware.proxy.counters import Counters
 from middleware.proxy.deployments import Deployments
 from middleware.proxy.heads import RequestRules
@@ -33,6 +34,7 @@ class Context:
     __slots__ = (
         "access_log",
         "admitted",
+        "answers",
         "awareness",
         "clients",
         "clock",
@@ -76,6 +78,7 @@ class Context:
         # Filled by AwarenessUpdate: conversation -> header value, and when its age began by `clock`, or None.
         # The table is None while the response header is switched off.
         self.awareness: dict[bytes, tuple[bytes, float | None]] | None = {} if config.awareness_header else None
+        self.answers = Answers()
         self.pool: Pool
         self.tap: Tap | None = None
 

@@ -4,11 +4,20 @@ httptools does not say where in the input a message ended, so input is cut at ev
 end; what lies beyond the end is never fed. No callback for headers or bodies unless asked for: that keeps it cheap.
 """
 
+import re
 from collections.abc import Callable
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
-__all__ = ["FramingError", "RequestFramer", "ResponseFramer", "judge_request"]
+__all__ = [
+    "CHUNK_KEY",
+    "FramingError",
+    "RequestFramer",
+    "ResponseFramer",
+    "chunk_length",
+    "judge_request",
+    "whole_chunks",
+]
 
 FramingError = (HttpParserError, HttpParserUpgrade)
 _END = b"\r\n\r\n"
@@ -84,6 +93,45 @@ class _Framer:
         if at < len(data):
             self.feed(data[at:] if at else data)
         return len(data)
+
+
+CHUNK_KEY = 6
+"""How many bytes of a chunk `chunk_length` is asked with."""
+
+_LENGTHS: dict[bytes, int] = {}
+chunk_length = _LENGTHS.get
+"""The length of a chunk, with its framing, that begins with these bytes, where such a one came before; else None.
+
+A name of its own, since the interpreter takes its long way to a method of a global.
+"""
+
+_MOST_LENGTHS = 2048
+_SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,4})\r\n")
+
+
+def whole_chunks(data: bytes) -> bool:
+    """Whether data from the end of a chunk on is whole chunks, none of them the last and none with an extension.
+
+    That is all that there is to say of its framing: llhttp need not see it, and stays where it was.
+    """
+    at, end = 0, len(data)
+    while at < end:
+        length = chunk_length(data[at : at + CHUNK_KEY]) or _learn(data[at : at + CHUNK_KEY])
+        at += length
+        if not length or data[at - 2 : at] != b"\r\n":
+            return False
+    return at == end
+
+
+def _learn(key: bytes) -> int:
+    match = _SIZE_LINE.match(key)
+    size = int(match[1], 16) if match is not None else 0
+    if match is None or not size:
+        return 0
+    if len(_LENGTHS) >= _MOST_LENGTHS:
+        _LENGTHS.clear()
+    _LENGTHS[key] = length = match.end() + size + 2
+    return length
 
 
 class RequestFramer(_Framer):

@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 from middleware.proxy.counters import Counters
 from middleware.proxy.framing import FramingError, ResponseFramer
-from middleware.proxy.heads import RequestHead, header_values
+from middleware.proxy.heads import RequestHead, content_headers
 from middleware.records.exchange import Exchange
 from middleware.records.relay import DeploymentMatch
 
 __all__ = ["Recording", "Tap"]
 
-_ALLOWED = frozenset({b"content-type", b"content-encoding"})
 # A kept reference costs more than the bytes it holds: object header and list slot.
 _REFERENCE_BYTES = 64
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -157,11 +156,11 @@ class Tap:
                 dialect=dialect,
                 method=head.method,
                 target=head.target,
-                request_headers=header_values(recording.request_head, _ALLOWED),
+                request_headers=content_headers(recording.request_head),
                 request_body=b"".join(recording.request),
                 request_truncated=recording.request_truncated,
                 status=status,
-                response_headers=header_values(recording.response_head, _ALLOWED),
+                response_headers=content_headers(recording.response_head),
                 response_body=_unchunked(body) if recording.chunked else body,
                 response_truncated=recording.response_truncated,
                 complete=complete,

@@ -6,8 +6,9 @@ import asyncio
 from enum import Enum
 from typing import TYPE_CHECKING, cast
 
+from middleware.proxy.answers import REMEMBERED_STATUS
 from middleware.proxy.errors import Refusal, Refused
-from middleware.proxy.framing import FramingError, ResponseFramer
+from middleware.proxy.framing import CHUNK_KEY, FramingError, ResponseFramer, chunk_length, whole_chunks
 from middleware.proxy.heads import CHUNKED, UNTIL_CLOSE, ResponseHead, read_response, without_headers
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UpstreamSide"]
 
-_CARRIAGE_RETURN = 13
-_END = b"\r\n\r\n"
+_LINE_END = b"\r\n"
 _SHORTEST_LINE = len(b"a:\r\n")
 _TRANSFER_ENCODING = frozenset({b"transfer-encoding", b"trailer"})
 
@@ -46,6 +46,7 @@ class UpstreamSide(asyncio.Protocol):
         "_read_paused",
         "_state",
         "_transport",
+        "_whole",
         "_write",
         "active",
         "idle_since",
@@ -61,6 +62,7 @@ class UpstreamSide(asyncio.Protocol):
         self._held = b""
         self._left = 0
         self._payload: list[bytes] | None = None
+        self._whole = False  # whether what came so far of a streamed answer ends where a chunk does
         self._keep_alive = True
         self._read_paused = False
         self.transit: Transit | None = None
@@ -93,7 +95,8 @@ class UpstreamSide(asyncio.Protocol):
         transit.upstream = self
         data = transit.sent = transit.pending
         transit.pending = b""
-        self._write(data)
+        write = self._write
+        write(data)
 
     def send(self, transit: Transit, data: bytes) -> None:
         """Send more of the request's body."""
@@ -136,24 +139,35 @@ class UpstreamSide(asyncio.Protocol):
             self._transport.abort()  # nobody asked: nothing from here may reach a client
             return
         try:
-            if self._state is not _BODY:
-                self._read_head(transit, data)
-            elif self._left == CHUNKED and data[0] > _CARRIAGE_RETURN and self._payload is None and _END not in data:
-                # The path of a streamed answer, in as few steps as may be: what can't hold the end of the message is
-                # framed and written as it is.
-                self._framer.feed(data)
-                transit.client.write(data)  # type: ignore[union-attr] # a transit without a client has no upstream
+            if self._whole and (
+                (chunk_length(data[:CHUNK_KEY]) == len(data) and data[-2:] == _LINE_END) or whole_chunks(data)
+            ):
+                # The path of a streamed answer, in as few steps as may be: a chunk, or some, in one piece. What a slot
+                # holds is given a name before it is called: else the interpreter takes its long way.
+                write = transit.client.write  # type: ignore[union-attr] # a transit without a client has no upstream
+                write(data)
                 self._context.counters.sent_bytes += len(data)
                 if transit.recording is not None:
                     transit.keep_response(self._context, data)
-            else:
+            elif self._state is _BODY:
+                self._whole = False
                 self._read_body(transit, data, b"")
+            else:
+                self._read_head(transit, data)
         except (Refused, *FramingError):
             self._broken(transit, "protocol", Refusal.UPSTREAM_PROTOCOL)
 
     def _read_head(self, transit: Transit, data: bytes) -> None:
-        began = self._context.clock()
+        context = self._context
+        clock = context.clock
+        began = clock()
         self.reused = False  # an answer has begun: no replay
+        answers = context.answers
+        if answers.template is not None and transit.request_done and not self._held and transit.head.method != b"HEAD":
+            known = answers.repeat(data)
+            if known is not None:
+                self._finish_whole(transit, REMEMBERED_STATUS, known[0], data, known[1], began)
+                return
         while True:
             if self._held:
                 data = self._held + data
@@ -185,22 +199,34 @@ class UpstreamSide(asyncio.Protocol):
             transit.client.write(head.forward(raw))
 
     def _answer_whole(self, transit: Transit, head: ResponseHead, data: bytes, end: int, began: float) -> None:
-        """The common case, in as few steps as may be: the whole answer came in one read, and the connection stays."""
-        client = transit.client
-        assert client is not None  # noqa: S101 - a transit without a client has let go of its upstream
+        """The common case: the whole answer came in one read, and the connection stays."""
         self._framer.feed(data)
         if transit.head.method == b"HEAD":
             self._framer = ResponseFramer()
-        context = self._context
-        if client.keep_alive and not context.awareness:
-            client.write(head.forward(data))
         else:
-            client.write(client.finish_head(transit, head.forward(data[:end])) + data[end:])
-        now = context.clock()
-        transit.status = head.status
+            self._context.answers.learn(head, data[:end])
+        self._finish_whole(transit, head.status, head.forward(data), data, end, began)
+
+    def _finish_whole(
+        self, transit: Transit, status: int, forwarded: bytes, data: bytes, end: int, began: float
+    ) -> None:
+        """Pass on a whole answer, data with its body from ``end`` on, in as few steps as may be."""
+        client = transit.client
+        assert client is not None  # noqa: S101 - a transit without a client has let go of its upstream
+        context = self._context
+        length = len(data) - end
+        if client.keep_alive and not context.awareness:
+            write = client.write
+            write(forwarded)
+        else:
+            cut = len(forwarded) - length
+            client.write(client.finish_head(transit, forwarded[:cut]) + forwarded[cut:])
+        clock = context.clock
+        now = clock()
+        transit.status = status
         transit.first_byte_at = began
         transit.overhead += now - began
-        context.counters.sent_bytes += head.length
+        context.counters.sent_bytes += length
         if transit.recording is not None:
             transit.recording.response_head = data[:end]
             transit.keep_response(context, data[end:])
@@ -226,6 +252,7 @@ class UpstreamSide(asyncio.Protocol):
             transit.recording.response_head = raw
             transit.recording.chunked = head.length == CHUNKED and self._payload is None
         self._state = _BODY
+        self._whole = head.length == CHUNKED and self._payload is None and whole_chunks(body)
         transit.status = head.status
         transit.first_byte_at = began
         self._read_body(transit, body, client.finish_head(transit, forwarded))
@@ -280,6 +307,7 @@ class UpstreamSide(asyncio.Protocol):
         """The answer has ended cleanly: let go of the transit, then of the connection, then tell the client's side."""
         client = transit.client
         self.transit = transit.upstream = None
+        self._whole = False
         if self._keep_alive and transit.request_done and self._state is _BODY:
             self._state = _HEAD
             if transit.head.method == b"HEAD" or self._payload is not None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from middleware.proxy.body import BodyReader
 from middleware.proxy.errors import Refusal, Refused
-from middleware.proxy.framing import FramingError, ResponseFramer
+from middleware.proxy.framing import CHUNK_KEY, FramingError, ResponseFramer, chunk_length, whole_chunks
 from middleware.proxy.heads import CHUNKED
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -48,6 +48,62 @@ def test_the_end_of_a_chunked_answer_is_found_exactly(
     assert framer.done
     assert taken == sent
     assert b"".join(payload) == b"".join(parts)
+
+
+@settings(deadline=None)
+@given(BODY, CUTS, TRAILER, NEXT)
+def test_whole_chunks_need_not_be_framed(parts: list[bytes], cuts: list[int], trailer: bytes, after: bytes) -> None:
+    """Whole chunks are left out up to the first piece that is none: the end is found as if they had not been."""
+    sent = chunked(parts, trailer)
+    framer = ResponseFramer()
+    framer.begin(HEAD)
+    taken = b""
+    whole = True
+    for piece in split(sent + after, cuts):
+        whole = whole and whole_chunks(piece)
+        if not framer.done:
+            taken += piece if whole else piece[: framer.take(piece)]
+    assert framer.done
+    assert taken == sent
+
+
+@pytest.mark.parametrize(
+    ("piece", "whole"),
+    [
+        (b"5\r\nhello\r\n", True),
+        (b"A\r\n0123456789\r\n", True),
+        (b"0005\r\nhello\r\n", True),
+        (b"1\r\na\r\n2\r\n\r\n\r\n", True),
+        (b"", True),
+        (b"0\r\n\r\n", False),
+        (b"5\r\nhello\r\n0\r\n\r\n", False),
+        (b"5\r\nhello", False),
+        (b"5\r\nhello\r", False),
+        (b"5\r\nhello\n\n", False),
+        (b"5\r\nhello\r\n\r\n", False),
+        (b"5;a=b\r\nhello\r\n", False),
+        (b" 5\r\nhello\r\n", False),
+        (b"+5\r\nhello\r\n", False),
+        (b"0x5\r\nhello\r\n", False),
+        (b"5\nhello\n", False),
+        (b"\r\n5\r\nhello\r\n", False),
+        (b"00005\r\nhello\r\n", False),
+        (b"5\r\nhello\r\n5", False),
+        (b"g\r\nhello\r\n", False),
+    ],
+)
+def test_what_is_taken_for_whole_chunks(piece: bytes, *, whole: bool) -> None:
+    """Only what leaves nothing to judge; anything odd is left to llhttp. The second time says what the first did."""
+    assert [whole_chunks(piece), whole_chunks(piece)] == [whole, whole]
+
+
+def test_lengths_that_are_known_are_bounded() -> None:
+    """Whatever an upstream sends: the first ones of many are forgotten again."""
+    first = b"1f\r\n" + b"a" * 31 + b"\r\n"
+    assert whole_chunks(first)
+    assert chunk_length(first[:CHUNK_KEY]) == len(first)
+    assert all(whole_chunks(b"3\r\n%03x\r\n" % n) for n in range(4096))
+    assert chunk_length(first[:CHUNK_KEY]) is None
 
 
 @settings(deadline=None)

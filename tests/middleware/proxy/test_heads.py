@@ -11,7 +11,7 @@ from middleware.proxy.heads import (
     UNTIL_CLOSE,
     RequestHead,
     RequestRules,
-    header_values,
+    content_headers,
     read_request,
     read_response,
 )
@@ -280,7 +280,9 @@ def test_ambiguous_answers_are_refused(lines: list[bytes]) -> None:
         read_response(sent, len(sent), b"GET")
 
 
-def test_only_named_headers_are_picked() -> None:
-    """The tap's allow-list picks by name, in order, with duplicates."""
-    sent = response(b"Content-Type: a", b"Authorization: k", b"content-type: b ")
-    assert header_values(sent, frozenset({b"content-type"})) == [(b"content-type", b"a"), (b"content-type", b"b")]
+def test_only_content_headers_are_picked() -> None:
+    """The tap's allow-list, by name, in order, with duplicates; never the first line."""
+    sent = response(b"Content-Type: a", b"Authorization: k", b"content-type: b ", b"CONTENT-ENCODING:\tgzip")
+    found = [(b"content-type", b"a"), (b"content-type", b"b"), (b"content-encoding", b"gzip")]
+    assert content_headers(sent) == found
+    assert content_headers(b"HTTP/1.1 200 content-type: a\r\nX-Content-Type: b\r\nContent-Types: c\r\n\r\n") == []

@@ -11,7 +11,7 @@ import typer
 
 from middleware.cli.options import DataDir
 from middleware.cli.printing import print_table
-from middleware.cli.serving import require_anchor
+from middleware.cli.serving import checked_parts
 from middleware.control.plans import benchmark_plans, missing_settings
 from middleware.errors import ConfigurationError
 from middleware.proxy.deployments import key_id
@@ -19,7 +19,6 @@ from middleware.settings import Settings, load_settings
 from middleware.settings.document import example_file, settings_table
 from middleware.settings.loading import config_file
 from middleware.settings.secrets import conversation_salt
-from middleware.settings.webhooks import webhook_secrets
 
 __all__ = ["app"]
 
@@ -37,9 +36,7 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     Example: eqwatch config check --config eqwatch.toml
     """
     settings = load_settings(config)
-    for webhook in settings.webhooks:
-        webhook_secrets(webhook)
-    require_anchor(settings)
+    checked_parts(settings)
     benchmark_plans(settings)
     file = config_file(config)
     if as_json:

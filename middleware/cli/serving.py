@@ -13,21 +13,22 @@ from middleware.settings import Settings
 from middleware.settings.secrets import revealed
 from middleware.settings.webhooks import webhook_secrets
 
-__all__ = ["checked", "checked_listener", "require_anchor", "said_of_benchmark", "said_of_deployments"]
+__all__ = ["checked", "checked_listener", "checked_parts", "said_of_benchmark", "said_of_deployments"]
 
 
 def checked(settings: Settings) -> None:
     """What control would trip over later is said now. Raises ConfigurationError."""
-    for webhook in settings.webhooks:
-        webhook_secrets(webhook)
-    require_anchor(settings)
+    checked_parts(settings)
     if benchmark_configured(settings):
         benchmark_plans(settings)
     checked_listener(settings)
 
 
-def require_anchor(settings: Settings) -> None:
-    """Raises ConfigurationError where a sampled deployment names the local anchor and it is not installed."""
+def checked_parts(settings: Settings) -> None:
+    """Raises ConfigurationError where a webhook's secret can't be read, or a sampled deployment names the local anchor
+    and it is not installed."""
+    for webhook in settings.webhooks:
+        webhook_secrets(webhook)
     part = missing_part()
     for deployment in settings.deployments:
         if part and deployment.sampled and (deployment.anchor_only or "anchor" in deployment.judges):

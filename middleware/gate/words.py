@@ -38,7 +38,9 @@ def signed(value: float | None, digits: int = 1) -> str:
 
 
 def interval(found: Interval) -> str:
-    """Both bounds."""
+    """Both bounds; in words where too little was seen for any."""
+    if math.isinf(found.lower) and math.isinf(found.upper):
+        return "no interval yet"
     return f"{signed(found.lower, 2)} to {signed(found.upper, 2)}"
 
 

@@ -21,13 +21,13 @@ def test_an_anchor_that_is_named_and_not_installed_is_refused(
     """The error names the field, the deployment, the missing package and the command that installs it."""
     monkeypatch.setattr(serving, "missing_part", lambda: "tokenizers")
     with pytest.raises(ConfigurationError, match=rf"{named} of 'robot' .* tokenizers .* pip install"):
-        serving.require_anchor(settings_of(**fields))
+        serving.checked_parts(settings_of(**fields))
 
 
 def test_without_the_anchor_others_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment that does not name it, or samples nothing, needs none; nor does anybody once it is there."""
     monkeypatch.setattr(serving, "missing_part", lambda: "tokenizers")
-    serving.require_anchor(settings_of())
-    serving.require_anchor(settings_of(anchor_only=True, sample_rate=0.0))
+    serving.checked_parts(settings_of())
+    serving.checked_parts(settings_of(anchor_only=True, sample_rate=0.0))
     monkeypatch.setattr(serving, "missing_part", lambda: "")
-    serving.require_anchor(settings_of(anchor_only=True))
+    serving.checked_parts(settings_of(anchor_only=True))

@@ -1,9 +1,10 @@
 """What probing costs the relay: a real `eqwatch serve` with probes on against one with probes off, in paired rounds.
 
-    python -P -m bench.proxy.probes [--pairs 12] [--markdown docs/performance.md]
+    python -P -m bench.proxy.probes [--pairs 12] [--apart] [--markdown docs/performance.md]
 
 Each sidecar is the whole product with store, metrics and control process; probes are those of the local anchor, so that
-no call competes for the processors. A second sidecar with probes off shows what two equal ones differ by: the noise.
+no call competes for the processors. Relay and control share one processor, or with --apart control has the one of the load
+generator, as on a machine where the scheduler has another one to put it on. A second sidecar with probes off shows what two equal ones differ by: the noise.
 Cost is the CPU time of the relay process; control's is told beside it, and how many turns were probed meanwhile.
 """
 
@@ -18,11 +19,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from bench.proxy import machine
+from bench.proxy import account, machine
 from bench.proxy.figures import Change, paired_change, spread
 from bench.proxy.loads import Load
 from bench.proxy.measure import Sample, measure
-from bench.proxy.native import missing_tools
+from bench.proxy.native import CLIENT_CPU, missing_tools
 from bench.proxy.page import put_section
 from bench.proxy.session import Session, session
 from bench.proxy.targets import Running, Site, free_port, launched
@@ -70,12 +71,20 @@ class Found:
 
 
 def compared(
-    run: Session, loads: Sequence[Load], rounds: int, variants: Mapping[str, float | None] = VARIANTS
+    run: Session,
+    loads: Sequence[Load],
+    rounds: int,
+    variants: Mapping[str, float | None] = VARIANTS,
+    *,
+    apart: bool = False,
 ) -> Found:
-    """Every round gives each load to each sidecar, in a new random order."""
+    """Every round gives each load to each sidecar, in a new random order. apart: control is not on the relay's CPU."""
     found = Found(seconds=dict.fromkeys(variants, 0.0), probed=dict.fromkeys(variants, 0.0))
     with ExitStack() as stack:
         sidecars = {name: stack.enter_context(_sidecar(run.site, rate)) for name, rate in variants.items()}
+        if apart:
+            for running, _ in sidecars.values():
+                account.pin(running.others(), CLIENT_CPU)
         for number in range(1, rounds + 1):
             for load in loads:
                 run.tell(f"round {number} of {rounds}: {load.name}")
@@ -158,14 +167,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pairs", type=int, default=12, help="rounds, each with every sidecar (default 12)")
     parser.add_argument("--seed", type=int, default=1, help="of the order within a round")
     parser.add_argument("--markdown", type=Path, help="put the table between the markers of this page")
+    parser.add_argument("--apart", action="store_true", help="control on the load generator's CPU, not the relay's")
     options = parser.parse_args(arguments)
     if missing := missing_tools():
         raise SystemExit(f"needs {' and '.join(missing)} on the PATH")
     with session([], random.Random(options.seed), lambda line: print(line, file=sys.stderr)) as run:
-        found = compared(run, LOADS, options.pairs)
+        found = compared(run, LOADS, options.pairs, apart=options.apart)
     told = machine.describe()
     head = (
-        f"`python -P -m bench.proxy.probes --pairs {options.pairs} --seed {options.seed}`, "
+        f"`python -P -m bench.proxy.probes --pairs {options.pairs} --seed {options.seed}"
+        f"{' --apart' if options.apart else ''}`, "
         f"{time.strftime('%Y-%m-%d')}, {told.cpus} x {told.cpu}, Python {told.python}. Median and range over "
         f"{options.pairs} rounds; changes are from `{OFF}` in the same round, with 95 % intervals."
     )

@@ -3,9 +3,10 @@
     python -P -m bench.proxy.probes [--pairs 12] [--apart] [--markdown docs/performance.md]
 
 Each sidecar is the whole product with store, metrics and control process; probes are those of the local anchor, so that
-no call competes for the processors. Relay and control share one processor, or with --apart control has the one of the load
-generator, as on a machine where the scheduler has another one to put it on. A second sidecar with probes off shows what two equal ones differ by: the noise.
-Cost is the CPU time of the relay process; control's is told beside it, and how many turns were probed meanwhile.
+no call competes for the processors. Relay and control share one processor; with --apart control has that of the load
+generator, as on a machine where there is another one to put it on. A second sidecar with probes off shows what two
+equal ones differ by: the noise. Cost is the CPU time of the relay process; control's is told beside it, and how many
+turns were probed meanwhile.
 """
 
 import argparse

@@ -37,11 +37,11 @@ def signed(value: float | None, digits: int = 1) -> str:
     return f"+{text}" if value is not None and value > 0 and float(f"{value:.{digits}f}") != 0 else text
 
 
-def interval(found: Interval) -> str:
+def interval(found: Interval | Contamination, digits: int = 2) -> str:
     """Both bounds; in words where too little was seen for any."""
     if math.isinf(found.lower) and math.isinf(found.upper):
         return "no interval yet"
-    return f"{signed(found.lower, 2)} to {signed(found.upper, 2)}"
+    return f"{signed(found.lower, digits)} to {signed(found.upper, digits)}"
 
 
 def difference(found: Interval) -> str:
@@ -171,7 +171,7 @@ def contamination(model: str, found: Contamination) -> str:
             start, end = f"No sign that {model} knows the items by heart", ""
         case _:
             return f"Whether {model} knows the items by heart was not measured: {found.reason}."
-    gap = f"{signed(found.gap)} points ({signed(found.lower)} to {signed(found.upper)})"
+    gap = f"{signed(found.gap)} points ({interval(found, 1)})"
     return (
         f"{start}: {points(found.original)} points on {found.items} items, {points(found.variant)} on the same ones "
         f"with other names and the emotions in another order, a gap of {gap}. {end}"

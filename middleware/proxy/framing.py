@@ -116,7 +116,8 @@ def whole_chunks(data: bytes) -> bool:
     """
     at, end = 0, len(data)
     while at < end:
-        length = chunk_length(data[at : at + CHUNK_KEY]) or _learn(data[at : at + CHUNK_KEY])
+        key = data[at : at + CHUNK_KEY]
+        length = chunk_length(key) or _learn(key)
         at += length
         if not length or data[at - 2 : at] != b"\r\n":
             return False

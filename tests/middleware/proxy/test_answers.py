@@ -8,6 +8,7 @@ from middleware.proxy.answers import Answers
 from middleware.proxy.errors import Refused
 from middleware.proxy.framing import FramingError, ResponseFramer
 from middleware.proxy.heads import read_response
+from tests.middleware.proxy.changing_lines import changed
 
 DATE = b"Date: Sat, 28 Nov 2026 08:00:%02d GMT"
 
@@ -114,15 +115,6 @@ _VALUES = st.sampled_from(
 _LINES = st.lists(st.tuples(_NAMES, _VALUES).map(b": ".join), max_size=4)
 _CHANGES = st.lists(st.tuples(st.integers(0, 3), _VALUES), max_size=3)
 _STATUS = st.sampled_from([b"200 OK", b"200 Fine", b"201 Created", b"204 No Content", b"500 Oh"])
-
-
-def changed(lines: list[bytes], changes: list[tuple[int, bytes]]) -> list[bytes]:
-    new = list(lines)
-    for at, value in changes:
-        if new:
-            at %= len(new)
-            new[at] = new[at].partition(b": ")[0] + b": " + value
-    return new
 
 
 @given(st.lists(_STATUS, min_size=3, max_size=3), _LINES, _CHANGES, _CHANGES)

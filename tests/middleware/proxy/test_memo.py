@@ -13,6 +13,7 @@ from middleware.proxy.framing import FramingError, judge_request
 from middleware.proxy.heads import RequestRules, read_request
 from middleware.proxy.memo import Memo
 from middleware.records.relay import DeploymentMatch
+from tests.middleware.proxy.changing_lines import changed
 
 RULES = RequestRules(b"up:1")
 LIMIT = 1000
@@ -152,15 +153,6 @@ _VALUES = st.sampled_from(
 )
 _LINES = st.lists(st.tuples(_NAMES, _VALUES).map(b": ".join), max_size=4)
 _CHANGES = st.lists(st.tuples(st.integers(0, 3), _VALUES), max_size=3)
-
-
-def changed(lines: list[bytes], changes: list[tuple[int, bytes]]) -> list[bytes]:
-    new = list(lines)
-    for at, value in changes:
-        if new:
-            at %= len(new)
-            new[at] = new[at].partition(b": ")[0] + b": " + value
-    return new
 
 
 @given(_LINES, _CHANGES, _CHANGES)

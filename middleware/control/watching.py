@@ -49,13 +49,14 @@ class Watches:
         self._publish = publish
         self._clock = clock
         self._watches: dict[str, Watch] = {}
+        self._standings: dict[str, Standing] = {}
         self._references: dict[str, int] = {}
         self._changing = asyncio.Lock()
 
     @property
     def standings(self) -> list[Standing]:
-        """Where each plan stands."""
-        return [watch.standing for watch in self._watches.values()]
+        """Where each plan stands, as saved: a batch that is half taken in shows neither here nor in the metrics."""
+        return list(self._standings.values())
 
     def of(self, plan: Plan) -> Watch | None:
         """The plan's watch, once it was loaded."""
@@ -151,7 +152,7 @@ class Watches:
         started = watch.start(self._clock())
         if started or begun:
             await self._commit(watch, Taken(tuple(started)))
-        self._export.standing(watch)
+        self._tell(watch)
         return watch
 
     async def _set_aside(self, plan: Plan, why: str) -> None:
@@ -173,7 +174,7 @@ class Watches:
             if record is not None:
                 watch.reference = Baseline.from_dict(record.value)
                 self._references[plan.name] = record.id
-                self._export.standing(watch)
+                self._tell(watch)
         if in_force is None:
             await self._explain_other_protocol(watch)
         elif in_force not in {state.baseline_id, state.retired_id}:
@@ -192,6 +193,7 @@ class Watches:
         if others:
             watch.other_protocol = "; ".join(others[-1].protocol.differences(plan.protocol))
             _log.warning("protocol_differs", baseline=others[-1].id, fields=watch.other_protocol)
+            self._tell(watch)
 
     async def _tell_others(self, seen: Watch) -> None:
         """One deployment has one model: what one item set noticed, the others compare from now on."""
@@ -220,8 +222,13 @@ class Watches:
             return False
         for event, identity in zip(taken.events, progress.event_ids, strict=True):
             self._publish(replace(event, id=identity))
-        self._export.standing(watch)
+        self._tell(watch)
         return True
+
+    def _tell(self, watch: Watch) -> None:
+        """What the store knows of it now, to API, page and metrics in one step: they never contradict each other."""
+        self._standings[watch.plan.name] = watch.standing
+        self._export.standing(watch)
 
     async def _or_forget(self, watch: Watch, work: Callable[[], _T]) -> _T:
         """In a thread. Until it is saved the store's state is the true one: forget what is half done in memory."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -96,6 +97,44 @@ def test_a_restart_loses_nothing_and_tells_nothing_twice(store: Store, plan: Pla
         second.now = first.now
         await second.batches(plan, 3, loss=3.0)
         assert "reference_margin_crossed" not in second.kinds()
+
+    asyncio.run(scenario())
+
+
+def test_a_verdict_is_told_once_it_is_saved_and_everywhere_at_once(
+    store: Store, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store is slow, API and metrics both say what was before; then both say what is now."""
+
+    async def scenario() -> None:
+        process = Process(store, [plan])
+        await process.batches(plan, 10)
+        begun, go_on = threading.Event(), threading.Event()
+        save = store.save_progress
+
+        def slow(*args: Any, **kwargs: Any) -> Any:
+            begun.set()
+            assert go_on.wait(20.0)
+            return save(*args, **kwargs)
+
+        def told() -> tuple[str, float | None]:
+            [standing] = process.watches.standings
+            return standing.state, process.sample("bench_regression_active")
+
+        for _ in range(12):
+            before = told()
+            begun.clear()
+            go_on.clear()
+            with monkeypatch.context() as patched:
+                patched.setattr(store, "save_progress", slow)
+                batch = asyncio.create_task(process.batches(plan, 1, loss=3.0))
+                assert await asyncio.to_thread(begun.wait, 20.0)
+                assert told() == before
+                go_on.set()
+                await batch
+            state, active = told()
+            assert active == float(state == "regressed")
+        assert told() == ("regressed", 1.0)
 
     asyncio.run(scenario())
 

@@ -48,7 +48,7 @@ def relay(
         config = RelayConfig(
             upstream=UpstreamTarget("http", "127.0.0.1", site.upstream),
             listeners=(Listener("127.0.0.1", port),),
-            tap=Tap(rate=tap),
+            tap=Tap(rate=tap, busy_share=0.0),  # at its limit too: what the tap costs is what is measured
             deployments=(DeploymentMatch("default", tapped=tap > 0),),
         )
         path = site.folder / f"relay-{port}.json"

@@ -637,7 +637,8 @@ _OPERATION: tuple[Family, ...] = (
         "dropped_total",
         "counter",
         "operation",
-        "Pieces that a bounded queue dropped, by reason. Traffic itself is never dropped.",
+        "Pieces that a bounded queue dropped, by reason; the tap's are copies for probes: no_control, no_credit, "
+        "link_full, memory, busy, opt_out. Traffic itself is never dropped.",
         "1",
         ("queue", "reason"),
         "both",

@@ -148,8 +148,12 @@ class ClientSide(ClientConnection):
             self._memo = None
         transit = self._transit = Transit(self, head, cell, began)
         context.counters.inflight += 1
-        if context.tap is not None and match.tapped:
-            transit.begin_recording(context, match, key)
+        tap = context.tap
+        if tap is not None and match.tapped:
+            if tap.open:
+                transit.begin_recording(context, match, key)
+            else:
+                tap.missed += 1
         if self._body is not None:
             self._state = _BODY
             self._since = began
@@ -182,8 +186,12 @@ class ClientSide(ClientConnection):
             transit.begin_again(self, memo.head, memo.cell, began)
         self._transit = transit
         context.counters.inflight += 1
-        if context.tap is not None and memo.match.tapped:
-            transit.begin_recording(context, memo.match, memo.key_id)
+        tap = context.tap
+        if tap is not None and memo.match.tapped:
+            if tap.open:
+                transit.begin_recording(context, memo.match, memo.key_id)
+            else:
+                tap.missed += 1
         self._send_whole(transit, wire, data, end)
         transit.overhead = clock() - began
         return True

@@ -10,6 +10,7 @@ from middleware.proxy.answers import Answers
 from middleware.proxy.counters import Counters
 from middleware.proxy.deployments import Deployments
 from middleware.proxy.heads import RequestRules
+from middleware.records.exchange import RelaySnapshot
 from middleware.records.relay import Limits, RelayConfig, Timeouts
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ class Context:
         self.answers = Answers()
         self.pool: Pool
         self.tap: Tap | None = None
+
+    def snapshot(self) -> RelaySnapshot:
+        """All numbers at this instant."""
+        if self.tap is not None:
+            self.tap.settle()
+        return self.counters.snapshot()
 
     def contained(self, observer: str, error: Exception) -> None:
         """An observer failed: count it and log it once for each observer; traffic goes on."""

@@ -96,9 +96,9 @@ class Counters:
         return found
 
     @staticmethod
-    def count(table: dict[str, int], name: str) -> None:
-        """Add one to a name of a table."""
-        table[name] = table.get(name, 0) + 1
+    def count(table: dict[str, int], name: str, number: int = 1) -> None:
+        """Add to a name of a table."""
+        table[name] = table.get(name, 0) + number
 
     def snapshot(self) -> RelaySnapshot:
         """Everything at this instant."""

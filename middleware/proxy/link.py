@@ -23,7 +23,7 @@ _PRINTABLE = frozenset(range(0x20, 0x7F))
 
 
 class Link:
-    """What the tap sees of control: whether it would take an exchange now. The relay's; outlives each control."""
+    """The relay's side of control, which outlives each control. Owns the credit, and tells the tap what it comes to."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -40,42 +40,50 @@ class Link:
     def attach(self, transport: asyncio.Transport) -> None:
         """A new control is there; it has no credit yet."""
         self._transport = transport
-        self._credit = 0
+        self._set_credit(0)
 
     def detach(self, transport: asyncio.Transport) -> None:
         """This control is gone."""
         if self._transport is transport:
             self._transport = None
-            self._credit = 0
+            self._set_credit(0)
+
+    def _set_credit(self, credit: int) -> None:
+        self._credit = credit
+        if self.context.tap is not None:
+            self.context.tap.hear(self._lacking())
+
+    def _lacking(self) -> str:
+        """What is not there until a record or a connection comes: the tap need not ask for each request."""
+        if self._transport is None:
+            return "no_control"
+        return "" if self._credit > 0 else "no_credit"
 
     def ready(self) -> str:
         """Empty where control would take an exchange now, else the reason why not."""
-        if self._transport is None:
-            return "no_control"
-        if self._credit <= 0:
-            return "no_credit"
-        if self._transport.get_write_buffer_size() > _BUFFER_BYTES:
+        reason = self._lacking()
+        if not reason and self._transport is not None and self._transport.get_write_buffer_size() > _BUFFER_BYTES:
             return "link_full"
-        return ""
+        return reason
 
     def offer(self, exchange: Exchange) -> str:
         """Send an exchange; the reason why not, else empty."""
         reason = self.ready()
         if not reason and self._transport is not None:
-            self._credit -= 1
             self._transport.write(encode_frame(exchange))
+            self._set_credit(self._credit - 1)
         return reason
 
     def receive(self, payload: bytes) -> None:
         """Act on one record of control's; raises msgspec.DecodeError."""
         record = decode_from_control(payload)
         if isinstance(record, Credit):
-            self._credit = min(_MAX_CREDIT, self._credit + record.exchanges)
+            self._set_credit(min(_MAX_CREDIT, self._credit + record.exchanges))
             if self.hub is not None:
                 self.hub.credit_came(self._credit)
         elif isinstance(record, SnapshotRequest):
             if self._transport is not None and self._transport.get_write_buffer_size() <= 2 * _BUFFER_BYTES:
-                snapshot = self.context.counters.snapshot()
+                snapshot = self.context.snapshot()
                 self._transport.write(encode_frame(self.hub.merged(snapshot) if self.hub is not None else snapshot))
         else:
             self._be_aware(record)
@@ -86,8 +94,8 @@ class Link:
         """Send an exchange that another relay process has encoded; the reason why not, else empty."""
         reason = self.ready()
         if not reason and self._transport is not None:
-            self._credit -= 1
             self._transport.write(len(payload).to_bytes(4, "big") + payload)
+            self._set_credit(self._credit - 1)
         return reason
 
     def _be_aware(self, update: AwarenessUpdate) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from middleware.proxy.busy import Load, asked_seconds
 from middleware.proxy.client import ClientSide
 from middleware.proxy.connection import ClientConnection
 from middleware.proxy.context import AccessLog, Context, FaultLog
@@ -84,7 +85,9 @@ async def running_relay(
             ready=link.ready,
             offer=link.offer,
             wall=time.time,
+            load=Load(config.tap.busy_share, asked_seconds, context.clock()),
         )
+        context.tap.hear(link.ready())
     channels = _bind(config)
     async with asyncio.TaskGroup() as group:
         context.pool = Pool(context, dial, group)

@@ -73,6 +73,8 @@ async def sweep_connections(context: Context) -> None:
                     client.sweep(now)
             if turn + at_once >= slices:
                 context.pool.expire(now)
+            if context.tap is not None:
+                context.tap.look(now)
         except Exception as error:  # noqa: BLE001 - the ticker must outlive what it meets
             context.contained("sweep", error)
         turn = (turn + at_once) % slices

@@ -1,10 +1,12 @@
 """The bounded copy of exchanges for control: decided in O(1) from head and deployment, kept by reference.
 
-A drop is counted with its reason before anything is joined, decoded or encoded.
+A drop is counted with its reason before anything is joined, decoded or encoded. While nothing would be taken anyway,
+the tap is closed: a request then costs an addition, and drops are counted later.
 """
 
 from collections.abc import Callable
 
+from middleware.proxy.busy import Load
 from middleware.proxy.counters import Counters
 from middleware.proxy.framing import FramingError, ResponseFramer
 from middleware.proxy.heads import RequestHead, content_headers
@@ -54,10 +56,29 @@ class Tap:
     """Chooses, keeps and offers. offer: takes an Exchange or returns the reason why not; ready: the reason why not now.
 
     rate: share of exchanges, 0..1, met exactly by carrying the remainder. body_bytes: cap of each body.
-    total_bytes: cap of all that is kept at one time.
+    total_bytes: cap of all that is kept at one time. load: whether the relay is busy; None: it never gives way.
+
+    Owns whether it is open, which is for others to read. While it is closed they don't call `begin`, but add one to
+    `missed` for each request of a tapped deployment. Those become drops for the reason why it is closed, requests that
+    opted out among them: nobody looks at their heads for that.
     """
 
-    __slots__ = ("_body_bytes", "_carried", "_counters", "_kept", "_offer", "_rate", "_ready", "_total_bytes", "_wall")
+    __slots__ = (
+        "_body_bytes",
+        "_carried",
+        "_control",
+        "_counters",
+        "_kept",
+        "_load",
+        "_offer",
+        "_rate",
+        "_ready",
+        "_reason",
+        "_total_bytes",
+        "_wall",
+        "missed",
+        "open",
+    )
 
     def __init__(
         self,
@@ -69,6 +90,7 @@ class Tap:
         offer: Callable[[Exchange], str],
         wall: Callable[[], float],
         total_bytes: int = 64 * 1024 * 1024,
+        load: Load | None = None,
     ) -> None:
         self._rate = rate
         self._body_bytes = body_bytes
@@ -77,16 +99,51 @@ class Tap:
         self._ready = ready
         self._offer = offer
         self._wall = wall
+        self._load = load
         self._carried = 0.0
         self._kept = 0
+        self._control = ""
+        self._reason = ""
+        self.open = True
+        self.missed = 0
 
     @property
     def kept_bytes(self) -> int:
         """What all open recordings hold now."""
         return self._kept
 
+    def hear(self, reason: str) -> None:
+        """Why control takes nothing from now on; empty where it does."""
+        self._control = reason
+        self._decide()
+
+    def look(self, now: float) -> None:
+        """Look whether the relay is busy. now: monotonic seconds."""
+        if self._load is not None:
+            self._load.look(now)
+            self._decide()
+
+    def _decide(self) -> None:
+        reason = self._control
+        if not reason and self._load is not None and self._load.busy:
+            reason = "busy"
+        if reason != self._reason:
+            self.settle()
+            self._reason = reason
+            self.open = not reason
+
+    def settle(self) -> None:
+        """Count as dropped what was missed so far, as much of it as the rate would have chosen."""
+        if self.missed:
+            self._carried += self.missed * self._rate
+            self.missed = 0
+            chosen = int(self._carried)
+            self._carried -= chosen
+            if chosen:
+                self._counters.count(self._counters.drops, self._reason, chosen)
+
     def begin(self, deployment: DeploymentMatch, head: RequestHead) -> Recording | None:
-        """A recording for this request, or None."""
+        """A recording for this request, or None; only while open."""
         if not deployment.tapped:
             return None
         if head.opt_out:

@@ -57,10 +57,14 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """rate: share of exchanges offered to control, 0..1; body_bytes: cap of each kept body."""
+    """rate: share of exchanges offered to control, 0..1; body_bytes: cap of each kept body.
+
+    busy_share: share of one processor that the relay's loop asks for, from which nothing is offered; 0: no such limit.
+    """
 
     rate: float = 0.0
     body_bytes: int = 1024 * 1024
+    busy_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,11 @@ def relay_config(settings: Settings, *, key_salt: bytes) -> RelayConfig:
             upstream_keep_alive=relay.upstream_keep_alive_seconds,
             drain=relay.drain_seconds,
         ),
-        tap=Tap(rate=1.0 if _tapped(settings) else 0.0, body_bytes=relay.tap_body_bytes),
+        tap=Tap(
+            rate=1.0 if _tapped(settings) else 0.0,
+            body_bytes=relay.tap_body_bytes,
+            busy_share=relay.tap_busy_processor_share,
+        ),
         deployments=_deployments(settings),
         key_salt=key_salt,
         identify_clients=bool(settings.probe.opt_out_key_ids),

@@ -115,6 +115,13 @@ class RelaySettings(Section):
     upstream_keep_alive_seconds: float = Field(30, ge=0, description="How long an idle upstream connection is kept.")
     drain_seconds: float = Field(30, ge=0, description="After SIGTERM, how long open streams may still run.")
     tap_body_bytes: int = Field(1_048_576, ge=1024, description="Most bytes kept of each body for a probe.")
+    tap_busy_processor_share: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="Share of one processor, used or waited for by a relay process over half a second, from which it "
+        "takes nothing for probes until it is below 0.7 of that; 0: it never gives way.",
+    )
     emotions_header: bool = Field(
         False, description="Add x-eqwatch-emotions to responses of requests that carry x-eqwatch-conversation."
     )

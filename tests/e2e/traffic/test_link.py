@@ -2,7 +2,10 @@
 
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +14,19 @@ import pytest
 from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, RelaySnapshot, SnapshotRequest
 from middleware.records.link import FrameBuffer, decode_from_relay, encode_frame
 from middleware.records.relay import DeploymentMatch, Tap
-from tests.e2e.traffic.wire import wait_until
+from tests.e2e.traffic.wire import ThreadedUpstream, Wire, wait_until
 
 CONTROL = Path(__file__).with_name("control_process.py")
 KEY = b"sk-canary-7f3a91"
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: s=sk-canary\r\nContent-Length: 2\r\n\r\nok"
+ASKED = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nHost: c\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+)
 PATIENCE = 20.0
 
 
 class Link:
-    """Control's end of the socket, in the test's hands."""
+    """Control's end of the socket, in the test's hands. exchanges: how many have come so far."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -28,6 +34,7 @@ class Link:
         self._sock.settimeout(PATIENCE)
         self._frames = FrameBuffer()
         self._waiting: list[Any] = []
+        self.exchanges = 0
 
     def tell(self, *records: Any) -> None:
         """Send records."""
@@ -42,7 +49,9 @@ class Link:
                     return record
             data = self._sock.recv(65536)
             assert data, "the relay ended the link"
-            self._waiting += [decode_from_relay(payload) for payload in self._frames.feed(data)]
+            came = [decode_from_relay(payload) for payload in self._frames.feed(data)]
+            self.exchanges += sum(isinstance(record, Exchange) for record in came)
+            self._waiting += came
 
     def snapshot(self) -> RelaySnapshot:
         """The relay's numbers now."""
@@ -172,6 +181,59 @@ def test_without_credit_every_drop_is_counted_by_reason(linked: Any) -> None:
     assert link.hear(Exchange).status == 200
     assert link.hear(Exchange).status == 200
     wait_until(lambda: link.total("dropped_total") == 6, what="the drop is counted")
+
+
+def answering(wire: Wire) -> None:
+    """Answer every request of a connection."""
+    while True:
+        wire.read_request()
+        wire.send(PLAIN)
+
+
+@contextmanager
+def closed_loop(relay: Any, clients: int = 4) -> Iterator[None]:
+    """Clients that ask again as soon as they are answered, until the block ends."""
+    over = threading.Event()
+
+    def ask() -> None:
+        client = relay.dial()
+        while not over.is_set():
+            assert client.send(ASKED).read_answer().body == b"ok"
+            client.forget()
+
+    with ThreadPoolExecutor(clients) as pool:
+        asking = [pool.submit(ask) for _ in range(clients)]
+        try:
+            yield
+        finally:
+            over.set()
+    for client in asking:
+        client.result()
+
+
+def test_a_busy_relay_gives_way_and_takes_exchanges_again(linked: Any, stack: Any) -> None:
+    """Under load nothing is taken, since it is busy; after it an exchange is taken again; no request is uncounted."""
+    server = ThreadedUpstream(answering)
+    stack.callback(server.close)
+    relay, _, link = linked(target={"port": server.port}, tap=Tap(rate=1.0, busy_share=0.05))
+
+    def missed() -> float:
+        link.tell(Credit(100))
+        return link.counts("dropped_total").get(("tap", "busy"), 0.0)
+
+    with closed_loop(relay):
+        wait_until(missed, what="the relay gives way", seconds=60)
+
+    def taken_again() -> bool:
+        link.tell(Credit(100))
+        before = link.exchanges
+        relay.ask(ASKED).read_answer()
+        link.snapshot()
+        return link.exchanges > before
+
+    # Each try costs the relay some of the time that it shall have to spare: not too many of them.
+    wait_until(taken_again, what="an exchange is taken again", seconds=60, pause=0.7)
+    assert link.exchanges + link.total("dropped_total") == link.total("requests_total")
 
 
 def test_what_happened_is_counted(linked: Any) -> None:

@@ -22,12 +22,12 @@ PATIENCE = 20.0
 _CHUNK = 65536
 
 
-def wait_until(condition: Callable[[], Any], *, what: str, seconds: float = PATIENCE) -> Any:
-    """The first true value of the condition; fails with ``what`` when the time is up."""
+def wait_until(condition: Callable[[], Any], *, what: str, seconds: float = PATIENCE, pause: float = 0.01) -> Any:
+    """The first true value of the condition, asked for after each pause; fails with ``what`` when the time is up."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
     return value
 
 

@@ -102,7 +102,7 @@ class Rig:
 
     def total(self, name: str) -> dict[tuple[str, ...], float]:
         """A counter's values by label values."""
-        for counters in self.relay.context.counters.snapshot().counters:
+        for counters in self.relay.context.snapshot().counters:
             if counters.name == name:
                 return {tuple(labels): value for labels, value in counters.values}
         raise KeyError(name)

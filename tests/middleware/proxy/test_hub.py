@@ -7,6 +7,7 @@ from middleware.proxy.counters import Counters
 from middleware.proxy.hub import Hub, Sibling
 from middleware.proxy.link import Link
 from middleware.proxy.merge import merged, without_gauges
+from middleware.proxy.tap import Tap
 from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, SnapshotRequest
 from middleware.records.link import decode_from_control, decode_from_relay, encode_frame
 from middleware.records.relay import RelayConfig, UpstreamTarget
@@ -62,6 +63,23 @@ def test_a_sibling_pays_with_controls_credit() -> None:
     assert link.context.counters.drops == {"no_credit": 2}
     link.receive(encode_frame(Credit(3))[4:])
     assert child.taken() == [Credit(2)]
+
+
+def test_a_sibling_that_uses_up_the_credit_closes_the_tap() -> None:
+    """The first process's own tap lives on the same credit as the exchanges that it passes on."""
+    link, sibling, _, _ = team()
+    tap = link.context.tap = Tap(
+        rate=1.0,
+        body_bytes=9,
+        counters=link.context.counters,
+        ready=link.ready,
+        offer=link.offer,
+        wall=time.time,
+    )
+    link.receive(encode_frame(Credit(1))[4:])
+    assert tap.open
+    sibling.receive(encode_frame(EXCHANGE)[4:])
+    assert not tap.open
 
 
 def test_awareness_reaches_every_process() -> None:

@@ -6,6 +6,7 @@ import time
 import msgspec
 import pytest
 
+from middleware.proxy.busy import Load
 from middleware.proxy.context import Context
 from middleware.proxy.counters import Counters
 from middleware.proxy.deployments import Deployments, dialect_of, key_id
@@ -173,7 +174,7 @@ def test_a_broken_answer_is_offered_as_incomplete(kit):
 
 
 def tap_of(**changes) -> tuple[Tap, Counters]:
-    counters = Counters(0.0)
+    counters = changes.pop("counters", None) or Counters(0.0)
     settings = {
         "rate": 1.0,
         "body_bytes": 100,
@@ -209,6 +210,102 @@ def test_all_that_is_kept_is_bounded():
     tap.finish(first, HEAD, "other", 200, complete=True, first_byte_seconds=0.1, duration_seconds=0.2)
     assert tap.kept_bytes == 0
     assert tap.begin(TAPPED[0], HEAD) is not None
+
+
+def miss(tap: Tap, number: int) -> None:
+    """What a connection does while the tap is closed."""
+    for _ in range(number):
+        assert not tap.open
+        tap.missed += 1
+
+
+def test_what_is_missed_is_counted_under_the_reason_of_its_time():
+    """A drop belongs to the reason for which the tap was closed when the request came."""
+    tap, counters = tap_of()
+    tap.hear("no_control")
+    miss(tap, 3)
+    tap.hear("no_credit")
+    miss(tap, 2)
+    tap.hear("no_credit")
+    assert tap.missed == 2
+    tap.hear("")
+    assert tap.open
+    assert tap.missed == 0
+    assert counters.drops == {"no_control": 3, "no_credit": 2}
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 1.0])
+def test_of_what_is_missed_the_rate_would_have_chosen_a_share(rate):
+    """Only that share are drops, and the remainder is carried over from open to closed and back."""
+    tap, counters = tap_of(rate=rate)
+    kept = 0
+    for number in range(100):
+        kept += sum(tap.begin(TAPPED[0], HEAD) is not None for _ in range(number % 4))
+        tap.hear("no_credit")
+        miss(tap, number % 7)
+        tap.hear("")
+    requests = sum(number % 4 + number % 7 for number in range(100))
+    assert abs(kept + sum(counters.drops.values()) - requests * rate) <= 1
+
+
+def test_a_busy_relay_closes_the_tap_until_it_has_time_again():
+    """Whatever control would take; what control lacks is the reason that is told where both are so."""
+    used = 0.0
+    tap, counters = tap_of(load=Load(0.5, lambda: used, 0.0))
+    tap.look(1.0)
+    assert tap.open
+    used = 0.9
+    tap.look(2.0)
+    miss(tap, 4)
+    tap.hear("no_credit")
+    miss(tap, 2)
+    tap.hear("")
+    miss(tap, 1)
+    tap.look(3.0)
+    assert tap.open
+    assert counters.drops == {"busy": 5, "no_credit": 2}
+
+
+def test_the_tap_follows_control():
+    """No control, no credit, credit, credit used up, control gone: the tap is told, and a snapshot misses nothing."""
+    context = context_of()
+    link = Link(context)
+    tap = context.tap = tap_of(counters=context.counters, ready=link.ready, offer=link.offer)[0]
+    tap.hear(link.ready())
+    miss(tap, 1)
+    control = Wire()
+    link.attach(control)
+    miss(tap, 2)
+    link.receive(encode_frame(Credit(1))[4:])
+    first, second = tap.begin(TAPPED[0], HEAD), tap.begin(TAPPED[0], HEAD)
+    finish(tap, first)
+    miss(tap, 4)
+    finish(tap, second)
+    link.detach(control)
+    miss(tap, 8)
+    link.attach(control)
+    link.receive(encode_frame(SnapshotRequest())[4:])
+    taken, snapshot = (decode_from_relay(frame[4:]) for frame in control.sent)
+    assert isinstance(taken, Exchange)
+    (drops,) = [one.values for one in snapshot.counters if one.name == "dropped_total"]
+    assert {tuple(labels): n for labels, n in drops} == {("tap", "no_control"): 9.0, ("tap", "no_credit"): 7.0}
+
+
+class Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def write(self, frame: bytes) -> None:
+        self.sent.append(frame)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def finish(tap: Tap, recording) -> None:
+    tap.finish(recording, HEAD, "other", 200, complete=True, first_byte_seconds=0.1, duration_seconds=0.2)
 
 
 class Broken:
@@ -263,6 +360,26 @@ def test_an_observer_that_raises_is_contained(kit, fails):
             assert len(kit.faults) == 1
             assert isinstance(kit.faults[0][1], (RuntimeError, ZeroDivisionError))
             assert sum(context.counters.observer_errors.values()) == 3
+
+    kit.run(main())
+
+
+def test_a_closed_tap_is_not_even_asked(kit):
+    """While it is closed no request calls it, repeated heads or not; each one is counted, opted out or not."""
+
+    async def main():
+        async with kit.rig(kit.answering(OK), tap=TapSettings(rate=1.0), deployments=TAPPED) as rig:
+            context = rig.relay.context
+            tap = Failing(rate=1.0, body_bytes=99, counters=context.counters, ready=str, offer=str, wall=time.time)
+            context.tap = tap
+            tap.hear("no_control")
+            reader, writer = await rig.open()
+            for lines in ([], [], [], [b"x-eqwatch-opt-out: 1"], [b"x-eqwatch-deployment: quiet"]):
+                writer.write(post(*lines))
+                assert await asyncio.wait_for(reader.readexactly(len(OK)), 10) == OK
+            writer.close()
+            assert rig.total("dropped_total") == {("tap", "no_control"): 4}
+            assert not kit.faults
 
     kit.run(main())
 

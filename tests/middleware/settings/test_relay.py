@@ -51,7 +51,7 @@ def test_listeners_are_tcp_or_unix() -> None:
 
 
 def test_only_sampled_deployments_are_tapped() -> None:
-    """Without a purpose the relay keeps no copy of a deployment's bodies."""
+    """Without a purpose the relay keeps no copy of a deployment's bodies; a busy one keeps none by default."""
     deployments = [
         {"name": "a", "kind": "tutoring", "purpose": "help students"},
         {"name": "b", "kind": "companion"},
@@ -60,6 +60,8 @@ def test_only_sampled_deployments_are_tapped() -> None:
     assert {match.name: match.tapped for match in config.deployments} == {"a": True, "b": False}
     assert config.tap.rate == 1.0
     assert config_for("http://h").tap.rate == 0.0
+    assert config_for("http://h").tap.busy_share == 0.7
+    assert config_for("http://h", relay={"tap_busy_processor_share": 0}).tap.busy_share == 0.0
     assert config_for("http://h", deployments=deployments, probe={"enabled": False}).tap.rate == 0.0
 
 

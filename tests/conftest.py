@@ -1,14 +1,19 @@
 """Fixtures and rules of the whole suite."""
 
 import atexit
+import fcntl
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+_ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +41,27 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def compiled_product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The product as a wheel with a compiled relay installs it, in a folder; built once for all workers."""
+    if shutil.which(os.environ.get("CC", "cc")) is None:
+        pytest.skip("no C compiler here: install gcc to test the compiled relay")
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    base = tmp_path_factory.getbasetemp().parent if worker else tmp_path_factory.getbasetemp()
+    folder, done = base / "compiled", base / "compiled.done"
+    with (base / "compiled.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            command = [sys.executable, "-P", "-m", "hatchling", "build", "--target", "wheel", "--directory", str(base)]
+            environment = os.environ | {"EQWATCH_COMPILE": "1"}
+            built = subprocess.run(command, cwd=_ROOT, env=environment, check=False, capture_output=True, text=True)
+            assert built.returncode == 0, built.stdout + built.stderr
+            [wheel] = base.glob("eqwatch-*.whl")
+            shutil.unpack_archive(wheel, folder, "zip")
+            done.touch()
+    return folder
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from middleware.errors import (
     StoreUnavailable,
     UpstreamError,
 )
+from middleware.installed import relay_code
 
 __all__ = ["command_line", "main"]
 
@@ -48,7 +49,7 @@ _COMMANDS = {
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"eqwatch {version('eqwatch')}")
+        typer.echo(f"eqwatch {version('eqwatch')} ({relay_code()} relay)")
         raise typer.Exit
 
 

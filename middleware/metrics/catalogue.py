@@ -42,6 +42,7 @@ LABELS = {
     "prompt_hash": "hash of the benchmark prompt's version",
     "purpose": "`benchmark`, `probe`, `judge`, `run` or `gate`",
     "python": "version of the interpreter",
+    "relay": "how the relay runs: `compiled` or `interpreted`",
     "queue": "name of a bounded queue",
     "read": "`yes` or `no`",
     "reason": "closed set, see the help text",
@@ -114,7 +115,14 @@ def _judged(name: str, help_: str, unit: str) -> Family:
 
 
 _IDENTITY: tuple[Family, ...] = (
-    Family("build_info", "info", "identity", "Version of eqwatch that runs.", "1", info=("version", "python")),
+    Family(
+        "build_info",
+        "info",
+        "identity",
+        "Version of eqwatch that runs, and whether its relay is compiled or interpreted.",
+        "1",
+        info=("version", "python", "relay"),
+    ),
     Family(
         "target_info",
         "info",

@@ -13,6 +13,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from middleware.installed import relay_code
 from middleware.metrics.catalogue import BATCH, PREFIX, Family, MetricType, family
 
 __all__ = ["OTHER", "Metrics"]
@@ -74,7 +75,9 @@ class Metrics:
         self._made = make.made
 
         self.build_info = make.info("build_info")
-        self.build_info.info({"version": metadata.version("eqwatch"), "python": platform.python_version()})
+        self.build_info.info(
+            {"version": metadata.version("eqwatch"), "python": platform.python_version(), "relay": relay_code()}
+        )
         self.target_info = make.info("target_info")
         self.target_changed_timestamp_seconds = make.gauge("target_changed_timestamp_seconds")
         self.baseline_info = make.info("baseline_info")

@@ -44,8 +44,11 @@ class State(Enum):
 _HEAD, _BODY, _WAIT, _LINGER, _GONE = State  # an Enum's attributes are slow to get at
 
 
-class ClientConnection(asyncio.Protocol):
-    """Owns its transit. keep_alive: whether another request may follow on this connection."""
+class ClientConnection:
+    """An asyncio.Protocol in all but name: a base of the library's would keep it from being compiled.
+
+    Owns its transit. keep_alive: whether another request may follow on this connection.
+    """
 
     __slots__ = (
         "_body",

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from middleware.errors import ConfigurationError
 from middleware.proxy.upstream import UpstreamSide
@@ -32,14 +33,15 @@ def dialler(target: UpstreamTarget) -> Callable[[Callable[[], UpstreamSide]], Aw
 
     async def dial(make: Callable[[], UpstreamSide]) -> UpstreamSide:
         loop = asyncio.get_running_loop()
+        factory = cast("Callable[[], asyncio.BaseProtocol]", make)  # a protocol in all but name
         if target.unix_socket:
             _, protocol = await loop.create_unix_connection(
-                make, target.unix_socket, ssl=context, server_hostname=server_name
+                factory, target.unix_socket, ssl=context, server_hostname=server_name
             )
         else:
             _, protocol = await loop.create_connection(
-                make, target.host, target.port, ssl=context, server_hostname=server_name
+                factory, target.host, target.port, ssl=context, server_hostname=server_name
             )
-        return protocol
+        return cast("UpstreamSide", protocol)
 
     return dial

@@ -9,8 +9,9 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import cast
 
 from middleware.proxy.busy import Load, asked_seconds
 from middleware.proxy.client import ClientSide
@@ -124,14 +125,15 @@ async def _listen(
     channels: list[socket.socket], context: Context
 ) -> tuple[list[asyncio.Server], list[tuple[str, int]]]:
     loop = asyncio.get_running_loop()
+    factory = cast("Callable[[], asyncio.BaseProtocol]", lambda: ClientSide(context))  # protocols in all but name
     servers: list[asyncio.Server] = []
     addresses: list[tuple[str, int]] = []
     for channel in channels:
         if channel.family == socket.AF_UNIX:
-            servers.append(await loop.create_unix_server(lambda: ClientSide(context), sock=channel, backlog=_BACKLOG))
+            servers.append(await loop.create_unix_server(factory, sock=channel, backlog=_BACKLOG))
             addresses.append((channel.getsockname(), 0))
         else:
-            servers.append(await loop.create_server(lambda: ClientSide(context), sock=channel, backlog=_BACKLOG))
+            servers.append(await loop.create_server(factory, sock=channel, backlog=_BACKLOG))
             addresses.append(channel.getsockname()[:2])
     return servers, addresses
 

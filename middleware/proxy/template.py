@@ -55,7 +55,7 @@ class Template:
             return None
         values = _changed_values(before.raw, raw, before.varying, most) if before is not None else []
         # A line that does not pass on, or stands there twice, can't be put in its place.
-        usable = all(raw.count(line) == forwarded.count(line) == 1 for line in values)
+        usable = len(set(values)) == len(values) and all(raw.count(v) == forwarded.count(v) == 1 for v in values)
         return cls(raw, forwarded, values if usable else [])
 
     def fill(self, data: bytes) -> tuple[bytes, int] | None:
@@ -66,6 +66,8 @@ class Template:
             return self._fill_pieces(data)
         at = len(self._first)
         stop = data.find(b"\r", at, at + _MAX_DIGITS + 1)
+        if stop < 0:
+            return None
         digits = data[at:stop]
         last = self._last
         if not digits.isdigit() or not data.startswith(last, stop):
@@ -92,7 +94,10 @@ class Template:
                 if hole.translate(None, _VISIBLE):
                     return None
             else:
-                hole = digits = data[at : data.find(b"\r", at, at + _MAX_DIGITS + 1)]
+                stop = data.find(b"\r", at, at + _MAX_DIGITS + 1)
+                if stop < 0:
+                    return None
+                hole = digits = data[at:stop]
                 if not digits.isdigit():
                     return None
             at += len(hole)

@@ -33,8 +33,11 @@ class _State(Enum):
 _HEAD, _BODY, _GONE = _State  # an Enum's attributes are slow to get at
 
 
-class UpstreamSide(asyncio.Protocol):
-    """Owned by the pool while idle, by a transit while in use."""
+class UpstreamSide:
+    """An asyncio.Protocol in all but name: a base of the library's would keep it from being compiled.
+
+    Owned by the pool while idle, by a transit while in use.
+    """
 
     __slots__ = (
         "_context",

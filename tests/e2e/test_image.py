@@ -47,7 +47,13 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f'[storage]\ndriver = "vfs"\ngraphroot = "{work}/graph"\nrunroot = "{work}/run"\n'
     )
     os.environ.update({key: environment[key] for key in ("CONTAINERS_STORAGE_CONF", "STORAGE_DRIVER")})
-    run("debootstrap", "--variant=minbase", "--include=python3,python3-venv,ca-certificates", SUITE, f"{work}/root")
+    run(
+        "debootstrap",
+        "--variant=minbase",
+        "--include=python3,python3-dev,python3-venv,ca-certificates,gcc,libc6-dev",
+        SUITE,
+        f"{work}/root",
+    )
     container = run("buildah", "from", "scratch", env=environment)
     run("buildah", "add", "-q", container, f"{work}/root", "/", env=environment)
     run("buildah", "commit", "-q", "--rm", container, "localhost/base", env=environment)
@@ -92,6 +98,8 @@ def test_the_image_serves(image: str, free_port: int) -> None:
             with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/-/eqwatch/live", timeout=10) as answer:
                 assert answer.status == 200
             served = relay_process(free_port)
+            said = run(*command[:-2], "eqwatch", "--version")
+            assert said.endswith("(compiled relay)"), said
             assert f"Uid:\t{10001}\t" in Path(f"/proc/{served}/status").read_text()
             os.kill(served, 15)
             assert process.wait(timeout=60) == 0

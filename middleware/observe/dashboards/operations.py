@@ -31,9 +31,9 @@ _NOW = Row(
         ),
         Panel(
             "Versions",
-            "Of eqwatch and of its interpreter, by instance.",
+            "Of eqwatch and of its interpreter, and whether the relay is compiled, by instance.",
             "table",
-            (Query(f"max by (instance, version, python) ({of('build_info')})", "Runs"),),
+            (Query(f"max by (instance, version, python, relay) ({of('build_info')})", "Runs"),),
             width=12,
             height=6,
             no_value="no target",

@@ -1,4 +1,7 @@
-"""A relay process between raw ends: `relay` and `upstream` share one default relay, `start` makes others."""
+"""A relay process between raw ends: `relay` and `upstream` share one default relay, `start` makes others.
+
+Every test here is run against the sources and against the compiled relay of an installed wheel.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,15 @@ from tests.e2e.traffic.wire import Upstream
 class Shared:
     """The relay with default settings that most tests of a worker share; started anew where a test broke it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, installed: Path | None) -> None:
         self._folder = folder
+        self._installed = installed
         self.upstream = Upstream()
         self.relay = self._start()
 
     def _start(self) -> RelayProcess:
-        return start_relay(self._folder, UpstreamTarget("http", "127.0.0.1", self.upstream.port))
+        target = UpstreamTarget("http", "127.0.0.1", self.upstream.port)
+        return start_relay(self._folder, target, installed=self._installed)
 
     def check(self) -> None:
         """After a test: everything that it opened is closed again, and the relay lives and complains of nothing."""
@@ -48,10 +53,16 @@ def _no_complaint(relay: RelayProcess) -> None:
     assert not bad, bad
 
 
+@pytest.fixture(scope="session", params=["interpreted", "compiled"])
+def installed(request: pytest.FixtureRequest) -> Path | None:
+    """Where the product that is tested is installed; None for the sources."""
+    return request.getfixturevalue("compiled_product") if request.param == "compiled" else None
+
+
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+def shared(tmp_path_factory: pytest.TempPathFactory, installed: Path | None) -> Iterator[Shared]:
     """The shared relay and its upstream."""
-    opened = Shared(tmp_path_factory.mktemp("relay"))
+    opened = Shared(tmp_path_factory.mktemp("relay"), installed)
     yield opened
     opened.relay.stop()
     opened.upstream.close()
@@ -83,7 +94,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def start(stack: ExitStack, tmp_path: Path) -> Callable[..., tuple[RelayProcess, Upstream]]:
+def start(stack: ExitStack, tmp_path: Path, installed: Path | None) -> Callable[..., tuple[RelayProcess, Upstream]]:
     """Starts a relay of the test's own, in front of an upstream of the test's own unless one is given."""
 
     def run(*, upstream: Upstream | None = None, target: dict[str, Any] | None = None, **parts: Any) -> Any:
@@ -93,7 +104,7 @@ def start(stack: ExitStack, tmp_path: Path) -> Callable[..., tuple[RelayProcess,
         known = {"scheme": "http", "host": upstream.host, "port": upstream.port}
         if upstream.path:
             known = {"scheme": "http", "host": "upstream.test", "port": 80, "unix_socket": upstream.path}
-        relay = start_relay(tmp_path, UpstreamTarget(**{**known, **(target or {})}), **parts)
+        relay = start_relay(tmp_path, UpstreamTarget(**{**known, **(target or {})}), installed=installed, **parts)
         stack.callback(relay.stop)
         stack.callback(relay.hang_up)
         stack.callback(_no_complaint, relay)

@@ -134,8 +134,18 @@ class RelayProcess:
                 self.process.stdout.close()
 
 
-def start_relay(folder: Path, upstream: UpstreamTarget, control: list[str] | None = None, **parts: Any) -> RelayProcess:
-    """Start ``middleware.server`` with a configuration; parts are fields of RelayConfig."""
+def start_relay(
+    folder: Path,
+    upstream: UpstreamTarget,
+    control: list[str] | None = None,
+    *,
+    installed: Path | None = None,
+    **parts: Any,
+) -> RelayProcess:
+    """Start ``middleware.server`` with a configuration; parts are fields of RelayConfig.
+
+    installed: a folder with the product as installed from a wheel, which is run in place of the sources.
+    """
     parts.setdefault("listeners", (Listener(port=0),))
     config = msgspec.to_builtins(RelayConfig(upstream=upstream, **parts))
     if control:
@@ -151,7 +161,7 @@ def start_relay(folder: Path, upstream: UpstreamTarget, control: list[str] | Non
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"} | ({"PYTHONPATH": str(installed)} if installed else {}),
         )
     try:
         return RelayProcess(process, _ready(process, len(parts["listeners"]), log), log)

@@ -41,6 +41,16 @@ def test_the_same_head_with_another_length_is_known() -> None:
         assert learnt(answer(*lines)).repeat(again) == judged(again)
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_an_answer_cut_anywhere_is_not_known(same: bool) -> None:
+    """Reads end where they like, also between the name of the length and its digits."""
+    answers = [answer(DATE % (1 if same else n)) for n in range(3)]
+    memory = learnt(*answers[:2])
+    assert memory.repeat(answers[2]) is not None
+    for end in range(len(answers[2])):
+        assert memory.repeat(answers[2][:end]) is None
+
+
 def test_times_ids_and_counts_that_changed_once_may_change_again() -> None:
     """Date each second, an id for each answer, what is left of a rate limit."""
     lines = [

@@ -127,6 +127,17 @@ def test_only_a_whole_request_is_known(more: bytes) -> None:
     assert known.repeat(data[:-1] if not more else data + more, LIMIT) is None
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_a_request_cut_anywhere_is_not_known(same: bool) -> None:
+    """Reads end where they like, also between the name of the length and its digits."""
+    requests = [Sent((b"Host: me", b"Content-Length: 2", b"X-Id: %d" % (1 if same else n))) for n in (1, 2, 3)]
+    known = memo(requests[1], memo(requests[0]))
+    data = requests[2].data
+    assert known.repeat(data, LIMIT) is not None
+    for end in range(len(data)):
+        assert known.repeat(data[:end], LIMIT) is None
+
+
 def test_a_body_over_the_limit_is_not_known() -> None:
     """The long way refuses it."""
     known = memo(sent())

@@ -22,7 +22,7 @@ class ObserverState:
     access: Access
     readiness: Callable[[], Mapping[str, bool | str]]
     workers: Callable[[], Mapping[str, str]]
-    refresh_relay: Callable[[], Awaitable[None]]
+    refresh_relay: Callable[[], Awaitable[object]]
 
 
 def create_observer_app(state: ObserverState) -> FastAPI:

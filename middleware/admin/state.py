@@ -136,7 +136,7 @@ class AdminState:
     conversation_keys: Callable[[str], Sequence[str]] = lambda given: (given,)
     lookup: Callable[[list[dict[str, Any]]], str | None] = _nobody
     emotions: Callable[[str], EmotionReport | None] = _unknown
-    refresh_relay: Callable[[], Awaitable[None]] = _nothing
+    refresh_relay: Callable[[], Awaitable[object]] = _nothing
     ingest: Ingest | None = None
     webhooks: tuple[WebhookInfo, ...] = ()
     wake_webhooks: Callable[[], None] = lambda: None

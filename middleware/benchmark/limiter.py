@@ -97,6 +97,13 @@ class Limiter:
         self._clock = clock
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._resting: tuple[Callable[[], object], float] | None = None
+        self._held_until = -math.inf
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a turn is held or waited for."""
+        return self.in_flight > 0 or bool(self._waiting)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Ticket]:
@@ -118,8 +125,17 @@ class Limiter:
 
     def set_ceiling(self, calls: int) -> None:
         """As `ConcurrencyRule.set_ceiling`, effective at once for calls that have not begun."""
+        self._resting, self._held_until = None, -math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.rule.set_ceiling(calls)
         self._wake()
+
+    def rest(self, wake: Callable[[], object], hold_seconds: float) -> None:
+        """Nobody looks after the ceiling until a turn is wanted: then `wake` is called, once, and calls wait for the
+        next `set_ceiling`, so long at most."""
+        self._resting = (wake, hold_seconds)
 
     async def _acquire(self) -> None:
         turn = asyncio.get_running_loop().create_future()
@@ -137,7 +153,11 @@ class Limiter:
 
     def _wake(self) -> None:
         """Give turns to those who wait, as far as the rule goes; come back when a pause ends."""
-        pause = self.rule.paused_until - self._clock()
+        if self._resting is not None and self._waiting:
+            (wake, hold_seconds), self._resting = self._resting, None
+            self._held_until = self._clock() + hold_seconds
+            wake()
+        pause = max(self.rule.paused_until, self._held_until) - self._clock()
         if pause > 0:
             if self._waiting and self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(pause, self._pause_ended)

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from middleware.control.listening import bound
 from middleware.settings.schema import AdminSettings
@@ -13,19 +15,19 @@ from middleware.settings.schema import AdminSettings
 __all__ = ["AdminServer"]
 
 _DRAIN_SECONDS = 3
-_TICKS_A_SECOND = 10
-"""What uvicorn's tick counter counts; it renews the date header at every tenth."""
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the composition root, and ticks once a second where uvicorn ticks ten times."""
+    """Leaves signals to the composition root, and sleeps where uvicorn ticks ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._stopped = asyncio.Event()
 
-    def install_signal_handlers(self) -> None:
-        """Nothing."""
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None."""
+        yield
 
     def stop(self) -> None:
         """End `serve` after the requests under way."""
@@ -33,12 +35,23 @@ class _Server(uvicorn.Server):
         self._stopped.set()
 
     async def main_loop(self) -> None:
-        """uvicorn's own, which wakes an idle process ten times a second to see whether it shall end."""
-        seconds = 0
-        while not await self.on_tick(seconds * _TICKS_A_SECOND):
-            seconds += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), timeout=1.0)
+        """In place of uvicorn's own, which wakes an idle process to see whether it shall end and to renew the date."""
+        await self._stopped.wait()
+
+
+def _dated(app: ASGIApp) -> ASGIApp:
+    """The app, with the date in each answer."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = (b"date", formatdate(usegmt=True).encode())
+                message = {**message, "headers": [date, *message.get("headers", ())]}
+            await send(message)
+
+        await app(scope, receive, send_dated)
+
+    return answer
 
 
 class AdminServer:
@@ -51,10 +64,11 @@ class AdminServer:
         self._listen = settings.listen
         self._closing = closing
         self._config = uvicorn.Config(
-            app,
+            _dated(app),
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,
             lifespan="off",
             timeout_graceful_shutdown=_DRAIN_SECONDS,
             ssl_certfile=settings.certificate or None,

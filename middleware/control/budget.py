@@ -8,6 +8,7 @@ that counts as spent though it was not.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ _MICROS = 1_000_000
 # Calls' worth that is taken from the store at once: fewer writes, at the price of that much after a kill.
 _CALLS_AT_ONCE = 8
 _FLUSH_SECONDS = 5.0
+# While nothing is spent here: what other processes spend and stop is seen that late, and by a call before it is made.
+_IDLE_SECONDS = 25.0
 # Before anything is known of a call: an item's prompt and its answer, generously.
 _TOKENS_PER_CALL = 700
 
@@ -136,6 +139,7 @@ class Budget:
         self._usage: Counter[tuple[str, str]] = Counter()
         self._lock = asyncio.Lock()
         self._settled = asyncio.Event()
+        self._spending = asyncio.Event()
         self._settlements = 0
         self._exceeded = 1.0  # how far a call went over its estimate, at worst: guessed that much higher from then on
         if metrics is not None and self._day_caps.tokens is not None:
@@ -157,7 +161,7 @@ class Budget:
     async def obstacle(self, calls: int) -> str:
         """Why so many calls would hardly come to their end, in words; empty where nothing is in the way."""
         try:
-            self._switch.require_running()
+            await self._require_running()
         except CallRefused as error:
             return str(error)
         left = await self.left_today()
@@ -183,7 +187,7 @@ class Budget:
         """
         need = self._need(estimate)
         while True:
-            self._switch.require_running()
+            await self._require_running()
             accounts, settlements = self._windows(run_id, deployment), self._settlements
             refusal = await self._set_aside(accounts, need)
             if refusal is None:
@@ -229,7 +233,7 @@ class Budget:
             self._accounts = {w: a for w, a in self._accounts.items() if a.calls or a.at_hand != Amount()}
 
     async def run(self) -> None:
-        """Flush and show what is left, every few seconds, until cancelled."""
+        """Flush and show what is left until cancelled: every few seconds, more rarely while nothing is spent."""
         while True:
             try:
                 await asyncio.to_thread(self._switch.load)
@@ -237,7 +241,24 @@ class Budget:
                 await self._show()
             except StoreUnavailable as error:
                 self._count_store_error(error)
+            await self._until_spending()
             await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def _until_spending(self) -> None:
+        """Until something is to be flushed, but not for long."""
+        self._spending.clear()
+        if not self._usage and not any(account.calls for account in self._accounts.values()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    await self._spending.wait()
+
+    async def _require_running(self) -> None:
+        """Raises CallRefused where calls are stopped, be it by another process while this one was idle."""
+        try:
+            await self._switch.renew(2 * _FLUSH_SECONDS)
+        except StoreUnavailable as error:
+            self._count_store_error(error)
+        self._switch.require_running()
 
     async def _set_aside(self, accounts: tuple[Account, ...], need: Amount) -> Refusal | None:
         async with self._lock:
@@ -269,6 +290,7 @@ class Budget:
         return tuple(windows)
 
     def _held(self, purpose: str, accounts: tuple[Account, ...], estimate: Estimate, need: Amount) -> _Held:
+        self._spending.set()
         for account in accounts:
             account.calls += 1
         return _Held(self, purpose, accounts, estimate, need)

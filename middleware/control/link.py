@@ -58,17 +58,18 @@ class RelayLink:
             self._writer = None
             writer.close()
 
-    async def refresh(self, timeout_seconds: float) -> None:
-        """Ask for new numbers and wait for them, at most so long; the old ones stay if the relay is slow."""
+    async def refresh(self, timeout_seconds: float) -> bool:
+        """Ask for new numbers and wait for them, at most so long; False where the relay is slow: the old ones stay."""
         if self._writer is None:
-            return
+            return False
         self._fresh.clear()
         self._send(SnapshotRequest())
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._fresh.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
     def tell(self, conversation: str, header: str, at: float = 0.0) -> None:
         """Set the awareness header of a conversation's next responses; empty removes it. at: what its age counts from,

@@ -5,6 +5,7 @@ at once; a kill loses that second, and its conversations get a new id as they wo
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
@@ -34,10 +35,15 @@ class Remembering:
         self._clock = clock
         # Appended to by the threads of the intake: appending and taking from a deque are atomic.
         self._waiting: deque[Place] = deque(maxlen=_MOST_WAITING)
+        self._added = asyncio.Event()
+        self._asleep: asyncio.AbstractEventLoop | None = None
 
     def take(self, place: Place) -> None:
         """Keep a place soon; callable from any thread, never waits. With too many the oldest go."""
         self._waiting.append(place)
+        loop, self._asleep = self._asleep, None
+        if loop is not None:
+            loop.call_soon_threadsafe(self._added.set)
 
     def restored(self) -> list[Place]:
         """What is kept from before, oldest first. Blocks."""
@@ -47,12 +53,13 @@ class Remembering:
     async def run(self) -> None:
         """Write until cancelled; while the store is away what comes in waits."""
         loop = asyncio.get_running_loop()
-        forgotten = loop.time()
+        forget_at = loop.time() + _FORGET_SECONDS
         while True:
+            await self._something(until=forget_at)
             await asyncio.sleep(_WRITE_SECONDS)
             await self.flush()
-            if loop.time() - forgotten > _FORGET_SECONDS:
-                forgotten = loop.time()
+            if loop.time() > forget_at:
+                forget_at = loop.time() + _FORGET_SECONDS
                 await self._attempt(self._forget)
 
     async def flush(self) -> None:
@@ -60,6 +67,16 @@ class Remembering:
         found = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if found and not await self._attempt(lambda: self._store.save_places(found)):
             self._waiting.extendleft(reversed(found[-_MOST_WAITING:]))
+
+    async def _something(self, until: float) -> None:
+        """Until a place waits, or until that time of the loop."""
+        self._added.clear()
+        self._asleep = asyncio.get_running_loop()  # before the look: what comes after it wakes
+        if not self._waiting:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._added.wait()
+        self._asleep = None
 
     def _forget(self) -> None:
         self._store.forget_places(self._clock() - self._retention, _MOST_KEPT)

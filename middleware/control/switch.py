@@ -1,6 +1,9 @@
 """The kill switch over every call of the sidecar's own: benchmark, probes, judges, `run` and `gate`. Traffic passes."""
 
 import asyncio
+import math
+import time
+from collections.abc import Callable
 
 from middleware.errors import CallRefused
 from middleware.store import Store
@@ -13,13 +16,17 @@ _STATE = "calls"
 class CallSwitch:
     """Owns whether own calls are stopped. By the settings they are for good, by the API until somebody resumes them.
 
-    The state is in the store: it survives restarts and holds for every process that shares the store.
+    The state is in the store: it survives restarts and holds for every process that shares the store. clock: monotonic
+    seconds.
     """
 
-    def __init__(self, store: Store, *, enabled: bool = True) -> None:
+    def __init__(self, store: Store, *, enabled: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._enabled = enabled
         self._paused = False
+        self._clock = clock
+        self._loaded_at = -math.inf
+        self._loading = asyncio.Lock()
 
     @property
     def paused(self) -> bool:
@@ -40,8 +47,15 @@ class CallSwitch:
 
     def load(self) -> None:
         """Read what the store says; raises StoreUnavailable. Synchronous: call it in a thread."""
+        self._loaded_at = self._clock()  # also where it fails: nobody asks again and again
         saved = self._store.load_state(_STATE)
         self._paused = bool(saved and saved["paused"])
+
+    async def renew(self, seconds: float) -> None:
+        """Read what the store says where that was not done within the last seconds; raises StoreUnavailable."""
+        async with self._loading:
+            if self._clock() - self._loaded_at > seconds:
+                await asyncio.to_thread(self.load)
 
     async def set_paused(self, paused: bool) -> bool:
         """Stop or go on, at once and for other processes within seconds; whether that changed anything."""

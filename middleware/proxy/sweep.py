@@ -11,9 +11,10 @@ from middleware.records.relay import Timeouts
 if TYPE_CHECKING:
     from middleware.proxy.context import Context
 
-__all__ = ["hung_up", "over", "readable", "slices_at_once", "sweep_connections", "sweep_period"]
+__all__ = ["hung_up", "over", "readable", "slices_at_once", "sweep_connections", "sweep_pause", "sweep_period"]
 
 _LONGEST_SECONDS = 0.5
+_LONGEST_IDLE_SECONDS = 0.9
 _SHORTEST_SECONDS = 0.05
 _CLIENTS_A_STEP = 256
 
@@ -47,6 +48,12 @@ def sweep_period(timeouts: Timeouts) -> float:
     return max(_SHORTEST_SECONDS, min([_LONGEST_SECONDS, *(value / 4 for value in set_ones)]))
 
 
+def sweep_pause(period: float, clients: int) -> float:
+    """How long until each connection is looked at again; with none, longer, though a new one that leaves is noticed
+    within a second."""
+    return period if clients else min(2 * period, _LONGEST_IDLE_SECONDS)
+
+
 def slices_at_once(clients: int, slices: int) -> int:
     """How many slices one step sweeps: few connections in one go, since waking up costs more than looking at them."""
     at_once = slices
@@ -61,8 +68,9 @@ async def sweep_connections(context: Context) -> None:
     period = sweep_period(context.timeouts)
     turn = 0
     while True:
-        at_once = slices_at_once(context.counters.open_clients, slices)
-        pause = period * at_once / slices
+        clients = context.counters.open_clients
+        at_once = slices_at_once(clients, slices)
+        pause = sweep_pause(period, clients) * at_once / slices
         due = context.clock() + pause
         await asyncio.sleep(pause)
         now = context.clock()

@@ -160,6 +160,53 @@ def test_ceiling_of_zero_stops_and_lifting_resumes() -> None:
     assert asyncio.run(scenario())
 
 
+def test_a_resting_limiter_waits_for_a_ceiling() -> None:
+    """Who wants a turn wakes whoever sets the ceiling, once, and begins as soon as it is set."""
+
+    async def scenario() -> tuple[int, int, list[bool]]:
+        limiter, woken, wanted = Limiter(ConcurrencyRule(4)), 0, []
+
+        def wake() -> None:
+            nonlocal woken
+            woken += 1
+
+        async def call() -> None:
+            async with limiter.turn():
+                await asyncio.sleep(0)
+
+        limiter.rest(wake, 600.0)
+        wanted.append(limiter.wanted)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(call())
+            for _ in range(3):
+                await asyncio.sleep(0)
+            wanted.append(limiter.wanted)
+            before = limiter.in_flight
+            limiter.set_ceiling(4)
+            await asyncio.sleep(0)
+            wanted.append(limiter.wanted)
+        wanted.append(limiter.wanted)
+        return woken, before, wanted
+
+    assert asyncio.run(scenario()) == (1, 0, [False, True, True, False])
+
+
+def test_nobody_waits_for_a_ceiling_for_long() -> None:
+    """Where whoever should set it does not answer, calls begin with the last one after the time that was agreed."""
+
+    async def scenario() -> tuple[float, int]:
+        loop = asyncio.get_running_loop()
+        limiter = Limiter(ConcurrencyRule(4), clock=loop.time)
+        limiter.rest(lambda: None, 0.1)
+        begun = loop.time()
+        async with limiter.turn():
+            return loop.time() - begun, limiter.in_flight
+
+    waited, in_flight = asyncio.run(scenario())
+    assert (waited >= 0.09, in_flight) == (True, 1)
+
+
 def test_cancelled_waiter_loses_no_turn() -> None:
     """A caller that is cancelled while it waits, or just as its turn comes, leaves the turn to the next one."""
 

@@ -304,6 +304,48 @@ def test_the_kill_switch_stops_the_next_call(serve_fake: Serve, fake: FakeUpstre
     assert paid(url) == 1
 
 
+def test_a_call_after_a_quiet_while_sees_what_others_stopped(store: Store, clock: Any) -> None:
+    """An idle process reads the switch rarely; its next call reads it first, once for all calls that begin then."""
+    loads, now = [], 1000.0
+
+    class Counted(CallSwitch):
+        def load(self) -> None:
+            loads.append(now)
+            super().load()
+
+    async def scenario() -> None:
+        nonlocal now
+        meter = budget_of(store, clock, switch=Counted(store, clock=lambda: now)).meter("run")
+        for _ in range(2):
+            (await meter.reserve(Estimate(10, 10))).settle(Usage(10, 10))
+        await CallSwitch(store).set_paused(True)
+        (await meter.reserve(Estimate(10, 10))).settle(Usage(10, 10))  # within seconds
+        now = 4600.0
+        ended = await asyncio.gather(*(meter.reserve(Estimate(10, 10)) for _ in range(8)), return_exceptions=True)
+        assert [type(end) for end in ended] == [CallRefused] * 8
+        assert loads == [1000.0, 4600.0]
+
+    asyncio.run(scenario())
+
+
+def test_usage_of_an_idle_process_is_written_soon(store: Store, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker sleeps long while nothing is spent; a call wakes it up."""
+    monkeypatch.setattr("middleware.control.budget._FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr("middleware.control.budget._IDLE_SECONDS", 3600.0)
+
+    async def scenario() -> None:
+        budget = budget_of(store, clock, day=Caps(tokens=1_000))
+        working = asyncio.create_task(budget.run())
+        await asyncio.sleep(0.1)
+        for spent in (50, 100):
+            (await budget.meter("run").reserve(Estimate(300, 60))).settle(Usage(40, 10))
+            while store.budget_taken(DAY).tokens != spent:
+                await asyncio.sleep(0.01)
+        working.cancel()
+
+    asyncio.run(scenario())
+
+
 def test_caps_and_prices_come_from_the_settings() -> None:
     """The command line's values go over them; money can't be capped without prices."""
     settings = Settings(

@@ -130,3 +130,19 @@ def test_a_store_that_is_away_is_waited_for(store: Store, monkeypatch: pytest.Mo
     asyncio.run(process.remembering.flush())
     assert [place.turn for place in store.places(0.0, 10)] == [1, 2]
     assert process.metrics.store_errors_total.labels(reason="locked")._value.get() == 2
+
+
+def test_what_comes_from_any_thread_is_written_soon(store: Store) -> None:
+    """The worker sleeps until a place comes, again and again, and before that asks the store for nothing."""
+    process = Process(store)
+
+    async def scenario() -> None:
+        working = asyncio.create_task(process.remembering.run())
+        await asyncio.sleep(0)
+        for turn in (1, 2):
+            await asyncio.to_thread(process.hears, turn)
+            while [place.turn for place in store.places(0.0, 10)] != [1, 2][:turn]:
+                await asyncio.sleep(0.02)
+        working.cancel()
+
+    asyncio.run(scenario())

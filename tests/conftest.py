@@ -5,15 +5,13 @@ import fcntl
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[1]
+from bench.product import has_compiler, install_compiled
 
 
 @pytest.fixture(scope="session")
@@ -46,22 +44,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(scope="session")
 def compiled_product(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The product as a wheel with a compiled relay installs it, in a folder; built once for all workers."""
-    if shutil.which(os.environ.get("CC", "cc")) is None:
+    if not has_compiler():
         pytest.skip("no C compiler here: install gcc to test the compiled relay")
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     base = tmp_path_factory.getbasetemp().parent if worker else tmp_path_factory.getbasetemp()
-    folder, done = base / "compiled", base / "compiled.done"
+    folder = base / "compiled"
     with (base / "compiled.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            command = [sys.executable, "-P", "-m", "hatchling", "build", "--target", "wheel", "--directory", str(base)]
-            environment = os.environ | {"EQWATCH_COMPILE": "1"}
-            built = subprocess.run(command, cwd=_ROOT, env=environment, check=False, capture_output=True, text=True)
-            assert built.returncode == 0, built.stdout + built.stderr
-            [wheel] = base.glob("eqwatch-*.whl")
-            shutil.unpack_archive(wheel, folder, "zip")
-            done.touch()
-    return folder
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            install_compiled(folder)
+            (folder / "done").touch()
+    return folder / "product"
 
 
 @pytest.fixture

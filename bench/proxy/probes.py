@@ -113,7 +113,7 @@ def _sidecar(site: Site, rate: float | None) -> Iterator[tuple[Running, str]]:
         *("--admin-listen", f"127.0.0.1:{admin}", "--data-dir", str(folder / "data")),
         *("--config", str(folder / "eqwatch.toml")),
     )
-    with launched(command, port, own_process=True) as running:
+    with launched(command, port, own_process=True, environment=site.installed()) as running:
         address = f"http://127.0.0.1:{admin}"
         _until_ready(address)
         yield running, address

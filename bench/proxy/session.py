@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.product import install_compiled
 from bench.proxy import streams
 from bench.proxy.faults import run_faults
 from bench.proxy.loads import Load
@@ -92,8 +93,10 @@ class Session:
 
 @contextmanager
 def session(targets: Sequence[Target], rng: random.Random, tell: Callable[[str], None]) -> Iterator[Session]:
-    """Compile the C parts into a temporary folder and start the mock; all of it is gone after the block."""
+    """Compile the C parts and the product into a temporary folder and start the mock; gone after the block."""
     with tempfile.TemporaryDirectory(prefix="proxy-bench-") as name:
         native = compile_native(Path(name))
+        tell("compiling the relay")
+        product = install_compiled(Path(name) / "installed")
         with native.mock() as mock:
-            yield Session(native, mock, Site(native.folder, mock.port), targets, rng, tell)
+            yield Session(native, mock, Site(native.folder, mock.port, product), targets, rng, tell)

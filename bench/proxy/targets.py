@@ -54,10 +54,18 @@ class StartError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where targets are started: a folder for their files, and the port of the mock."""
+    """Where targets are started: a folder for their files, the port of the mock, and the product as installed.
+
+    product: what `install_compiled` made; None where only the sources are there.
+    """
 
     folder: Path
     upstream: int
+    product: Path | None = None
+
+    def installed(self) -> dict[str, str]:
+        """The environment in which Python runs the installed product rather than the sources."""
+        return {} if self.product is None else {"PYTHONPATH": str(self.product)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -371,6 +371,7 @@ def test_an_observer_that_raises_is_contained(kit, fails):
     kit.run(main())
 
 
+@pytest.mark.replaces_parts
 def test_a_closed_tap_is_not_even_asked(kit):
     """While it is closed no request calls it, repeated heads or not; each one is counted, opted out or not."""
 

@@ -1,0 +1,33 @@
+"""The product as an installation has it, with its relay compiled, for benchmarks and tests of what users run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["has_compiler", "install_compiled"]
+
+_ROOT = Path(__file__).parents[1]
+
+
+def has_compiler() -> bool:
+    """Whether a C compiler is here; the interpreter's headers are needed as well."""
+    return shutil.which(os.environ.get("CC", "cc")) is not None
+
+
+def install_compiled(folder: Path) -> Path:
+    """Build the wheel into this folder and unpack it beside; the path that goes before all others in PYTHONPATH.
+
+    Raises RuntimeError with what the build said.
+    """
+    command = [sys.executable, "-P", "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    built = subprocess.run(
+        command, cwd=_ROOT, env=os.environ | {"EQWATCH_COMPILE": "1"}, check=False, capture_output=True, text=True
+    )
+    if built.returncode:
+        raise RuntimeError(f"the product can't be built:\n{built.stdout}{built.stderr}")
+    [wheel] = folder.glob("eqwatch-*.whl")
+    product = folder / "product"
+    shutil.unpack_archive(wheel, product, "zip")
+    return product

@@ -107,6 +107,7 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             stack,
             shared.budget,
             verify=True if settings.judge.url else _trust(settings),
+            busy=lambda: link is not None and link.busy,
             tracing=shared.tracing,
         )
         observations: asyncio.Queue[Observation] = asyncio.Queue(max(_ARRIVALS, settings.probe.queue))

@@ -69,14 +69,16 @@ def make_judges(
     *,
     verify: ssl.SSLContext | bool = True,
     load: Callable[[], Anchor] | None = None,
+    busy: Callable[[], bool] = lambda: False,
     tracing: Tracing = NO_TRACING,
 ) -> Judges:
     """Those that are configured and installed. Raises ConfigurationError where a deployment needs one that is not.
 
     verify: trust for the reference model's server. load: makes the anchor, or raises AnchorMissing.
+    busy: whether traffic needs the processor.
     """
     asker = _asker(settings, stack, budget, verify, tracing)
-    anchor = _anchor(settings, load or _load_anchor)
+    anchor = _anchor(settings, load or _load_anchor, busy)
     judges = Judges(anchor=anchor)
     if asker is not None and settings.judge.model:
         model, (asking, limiter) = settings.judge.model, asker
@@ -142,13 +144,13 @@ def _load_anchor() -> Anchor:
     return anchor
 
 
-def _anchor(settings: Settings, load: Callable[[], Anchor]) -> AnchorJudge | None:
+def _anchor(settings: Settings, load: Callable[[], Anchor], busy: Callable[[], bool]) -> AnchorJudge | None:
     """Loaded only where a sampled deployment can use it: it takes some memory and a second."""
     wanted = [d for d in settings.deployments if d.sampled and (d.anchor_only or not d.judges or ANCHOR in d.judges)]
     if not wanted:
         return None
     try:
-        return AnchorJudge(load(), context_characters=settings.probe.context_characters)
+        return AnchorJudge(load(), context_characters=settings.probe.context_characters, busy=busy)
     except AnchorMissing as error:
         if any(d.anchor_only or ANCHOR in d.judges for d in wanted):
             raise

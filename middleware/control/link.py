@@ -4,7 +4,15 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, RelaySnapshot, SnapshotRequest
+from middleware.records.exchange import (
+    AwarenessUpdate,
+    Busy,
+    Credit,
+    Exchange,
+    FromRelay,
+    RelaySnapshot,
+    SnapshotRequest,
+)
 from middleware.records.link import FrameBuffer, decode_from_relay, encode_frame
 
 __all__ = ["RelayClosedError", "RelayLink"]
@@ -33,6 +41,7 @@ class RelayLink:
         self._fresh = asyncio.Event()
         self._taken = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
+        self._busy = False
         # Called with each exchange as it comes; must not block.
         self.on_exchange: list[Callable[[Exchange], object]] = []
 
@@ -40,6 +49,11 @@ class RelayLink:
     def connected(self) -> bool:
         """Whether the relay is there."""
         return self._writer is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether the relay has no time to spare, as it said last."""
+        return self._busy
 
     @property
     def snapshot(self) -> RelaySnapshot | None:
@@ -87,10 +101,13 @@ class RelayLink:
                 self._take(decode_from_relay(payload))
         raise RelayClosedError
 
-    def _take(self, record: Exchange | RelaySnapshot) -> None:
+    def _take(self, record: FromRelay) -> None:
         if isinstance(record, RelaySnapshot):
             self._snapshot = record
             self._fresh.set()
+            return
+        if isinstance(record, Busy):
+            self._busy = record.busy
             return
         self._outstanding = max(0, self._outstanding - 1)
         self._taken.set()

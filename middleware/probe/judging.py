@@ -5,7 +5,7 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, Protocol, TypeVar
@@ -39,6 +39,8 @@ ANCHOR = "anchor"
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 300.0
 _KNOWN_RATINGS = 64
+# Some forty times what a rating takes: beside traffic that needs the processor, a few per cent of one.
+_BUSY_PAUSE_SECONDS = 0.25
 _SLOW_DOWN = ("rate_limited", "server_error", "timeout")
 
 _Ticket = TypeVar("_Ticket")
@@ -191,14 +193,24 @@ class AnchorJudge:
     """The local anchor scorer: no call leaves the machine, and the same text always gets the same rating.
 
     Where it both perceives and is the answer key, each turn is asked about twice within a moment: it is rated once.
-    Owns the newest ratings, by hashes of what was said.
+    busy: whether traffic needs the processor; a rating then waits for a moment first, so that what has gathered is not
+    computed in one go. Owns the newest ratings, by hashes of what was said.
     """
 
     name = ANCHOR
     repeats = True
 
-    def __init__(self, anchor: Anchor, *, context_characters: int = 12_000) -> None:
+    def __init__(
+        self,
+        anchor: Anchor,
+        *,
+        context_characters: int = 12_000,
+        busy: Callable[[], bool] = lambda: False,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._anchor = anchor
+        self._busy = busy
+        self._pause = pause
         self._context_characters = context_characters
         self._known: dict[bytes, Rating] = {}
         self._under_way: dict[bytes, asyncio.Future[Rating]] = {}
@@ -222,10 +234,15 @@ class AnchorJudge:
         """In a thread; who asks meanwhile waits for the same rating, and goes on waiting where the first one leaves."""
         under_way = self._under_way.get(key)
         if under_way is None:
-            under_way = asyncio.ensure_future(asyncio.to_thread(self._rate, said, emotions))
+            under_way = asyncio.ensure_future(self._rated(said, emotions))
             under_way.add_done_callback(lambda done: self._done(key, done))
             self._under_way[key] = under_way
         return await asyncio.shield(under_way)
+
+    async def _rated(self, said: Sequence[Message], emotions: tuple[str, ...]) -> Rating:
+        if self._busy():
+            await self._pause(_BUSY_PAUSE_SECONDS)
+        return await asyncio.to_thread(self._rate, said, emotions)
 
     def _done(self, key: bytes, done: asyncio.Future[Rating]) -> None:
         del self._under_way[key]

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from middleware.proxy.merge import merged, without_gauges
-from middleware.records.exchange import Credit, Exchange, RelaySnapshot, SnapshotRequest
+from middleware.records.exchange import Busy, Credit, Exchange, RelaySnapshot, SnapshotRequest
 from middleware.records.link import decode_from_relay, encode_frame
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Sibling:
         self._latest: RelaySnapshot | None = None
         self._retired: RelaySnapshot | None = None
         self._owed = 0
+        self.busy = False
 
     @property
     def snapshots(self) -> list[RelaySnapshot]:
@@ -50,6 +51,7 @@ class Sibling:
         """It has ended: what it counted still counts."""
         if self._transport is transport:
             self._transport = None
+            self.busy = False
             if self._latest is not None:
                 self._retired = without_gauges(merged(self.snapshots))
                 self._latest = None
@@ -59,6 +61,9 @@ class Sibling:
         record = decode_from_relay(payload)
         if isinstance(record, RelaySnapshot):
             self._latest = record
+        elif isinstance(record, Busy):
+            self.busy = record.busy
+            self._link.tell_busy()
         elif isinstance(record, Exchange):
             self._owed += 1
             reason = self._link.pass_on(payload)
@@ -84,6 +89,11 @@ class Hub:
 
     def __init__(self, siblings: list[Sibling]) -> None:
         self._siblings = siblings
+
+    @property
+    def busy(self) -> bool:
+        """Whether one of them has no time to spare."""
+        return any(sibling.busy for sibling in self._siblings)
 
     def credit_came(self, credit: int) -> None:
         """Control takes exchanges again: the siblings may send."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import msgspec
 
 from middleware.proxy.context import Context
-from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, SnapshotRequest
+from middleware.records.exchange import AwarenessUpdate, Busy, Credit, Exchange, SnapshotRequest
 from middleware.records.link import FrameBuffer, decode_from_control, encode_frame
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Link:
         self.hub: Hub | None = None
         self._transport: asyncio.Transport | None = None
         self._credit = 0
+        self._told_busy = False
 
     @property
     def connected(self) -> bool:
@@ -40,13 +41,24 @@ class Link:
     def attach(self, transport: asyncio.Transport) -> None:
         """A new control is there; it has no credit yet."""
         self._transport = transport
+        self._told_busy = False
         self._set_credit(0)
+        self.tell_busy()
 
     def detach(self, transport: asyncio.Transport) -> None:
         """This control is gone."""
         if self._transport is transport:
             self._transport = None
             self._set_credit(0)
+
+    def tell_busy(self) -> None:
+        """Tell control whether this process or a sibling is busy, where that is not what it was told last."""
+        tap = self.context.tap
+        busy = (tap is not None and tap.busy) or (self.hub is not None and self.hub.busy)
+        transport = self._transport
+        if transport is not None and busy != self._told_busy and transport.get_write_buffer_size() <= _BUFFER_BYTES:
+            self._told_busy = busy
+            transport.write(encode_frame(Busy(busy)))
 
     def _set_credit(self, credit: int) -> None:
         self._credit = credit

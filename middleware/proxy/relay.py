@@ -87,6 +87,7 @@ async def running_relay(
             offer=link.offer,
             wall=time.time,
             load=Load(config.tap.busy_share, asked_seconds, context.clock()),
+            looked=link.tell_busy,
         )
         context.tap.hear(link.ready())
     channels = _bind(config)

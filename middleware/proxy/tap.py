@@ -57,6 +57,7 @@ class Tap:
 
     rate: share of exchanges, 0..1, met exactly by carrying the remainder. body_bytes: cap of each body.
     total_bytes: cap of all that is kept at one time. load: whether the relay is busy; None: it never gives way.
+    looked: called after each look.
 
     Owns whether it is open, which is for others to read. While it is closed they don't call `begin`, but add one to
     `missed` for each request of a tapped deployment. Those become drops for the reason why it is closed, requests that
@@ -70,6 +71,7 @@ class Tap:
         "_counters",
         "_kept",
         "_load",
+        "_looked",
         "_offer",
         "_rate",
         "_ready",
@@ -91,6 +93,7 @@ class Tap:
         wall: Callable[[], float],
         total_bytes: int = 64 * 1024 * 1024,
         load: Load | None = None,
+        looked: Callable[[], None] | None = None,
     ) -> None:
         self._rate = rate
         self._body_bytes = body_bytes
@@ -100,6 +103,7 @@ class Tap:
         self._offer = offer
         self._wall = wall
         self._load = load
+        self._looked = looked
         self._carried = 0.0
         self._kept = 0
         self._control = ""
@@ -112,6 +116,11 @@ class Tap:
         """What all open recordings hold now."""
         return self._kept
 
+    @property
+    def busy(self) -> bool:
+        """Whether the relay was busy at the last look."""
+        return self._load is not None and self._load.busy
+
     def hear(self, reason: str) -> None:
         """Why control takes nothing from now on; empty where it does."""
         self._control = reason
@@ -122,11 +131,11 @@ class Tap:
         if self._load is not None:
             self._load.look(now)
             self._decide()
+            if self._looked is not None:
+                self._looked()
 
     def _decide(self) -> None:
-        reason = self._control
-        if not reason and self._load is not None and self._load.busy:
-            reason = "busy"
+        reason = self._control or ("busy" if self.busy else "")
         if reason != self._reason:
             self.settle()
             self._reason = reason

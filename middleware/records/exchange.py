@@ -10,6 +10,7 @@ import msgspec
 
 __all__ = [
     "AwarenessUpdate",
+    "Busy",
     "Credit",
     "Exchange",
     "FromControl",
@@ -77,6 +78,12 @@ class RelaySnapshot(msgspec.Struct, frozen=True, tag="snapshot", array_like=True
     histograms: list[tuple[str, list[str], list[tuple[list[str], RelayHistogram]]]]
 
 
+class Busy(msgspec.Struct, frozen=True, tag="busy", array_like=True):
+    """Whether a relay process has no time to spare from now on: control computes slowly meanwhile. Not so at first."""
+
+    busy: bool
+
+
 class SnapshotRequest(msgspec.Struct, frozen=True, tag="snapshot_request", array_like=True):
     """Control asks for a `RelaySnapshot`."""
 
@@ -98,5 +105,5 @@ class AwarenessUpdate(msgspec.Struct, frozen=True, tag="awareness", array_like=T
     at: float = 0.0
 
 
-FromRelay: TypeAlias = Exchange | RelaySnapshot
+FromRelay: TypeAlias = Exchange | RelaySnapshot | Busy
 FromControl: TypeAlias = SnapshotRequest | Credit | AwarenessUpdate

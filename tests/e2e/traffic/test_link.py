@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, RelaySnapshot, SnapshotRequest
+from middleware.records.exchange import AwarenessUpdate, Busy, Credit, Exchange, RelaySnapshot, SnapshotRequest
 from middleware.records.link import FrameBuffer, decode_from_relay, encode_frame
 from middleware.records.relay import DeploymentMatch, Tap
 from tests.e2e.traffic.wire import ThreadedUpstream, Wire, wait_until
@@ -26,7 +26,7 @@ PATIENCE = 20.0
 
 
 class Link:
-    """Control's end of the socket, in the test's hands. exchanges: how many have come so far."""
+    """Control's end of the socket, in the test's hands. exchanges: how many have come; busy: what was said of that."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -35,6 +35,7 @@ class Link:
         self._frames = FrameBuffer()
         self._waiting: list[Any] = []
         self.exchanges = 0
+        self.busy: list[bool] = []
 
     def tell(self, *records: Any) -> None:
         """Send records."""
@@ -51,6 +52,7 @@ class Link:
             assert data, "the relay ended the link"
             came = [decode_from_relay(payload) for payload in self._frames.feed(data)]
             self.exchanges += sum(isinstance(record, Exchange) for record in came)
+            self.busy += [record.busy for record in came if isinstance(record, Busy)]
             self._waiting += came
 
     def snapshot(self) -> RelaySnapshot:
@@ -223,6 +225,7 @@ def test_a_busy_relay_gives_way_and_takes_exchanges_again(linked: Any, stack: An
 
     with closed_loop(relay):
         wait_until(missed, what="the relay gives way", seconds=60)
+    assert link.busy[0] is True
 
     def taken_again() -> bool:
         link.tell(Credit(100))
@@ -233,6 +236,7 @@ def test_a_busy_relay_gives_way_and_takes_exchanges_again(linked: Any, stack: An
 
     # Each try costs the relay some of the time that it shall have to spare: not too many of them.
     wait_until(taken_again, what="an exchange is taken again", seconds=60, pause=0.7)
+    assert False in link.busy
     assert link.exchanges + link.total("dropped_total") == link.total("requests_total")
 
 

@@ -10,6 +10,7 @@ import pytest
 from middleware.control.link import RelayClosedError, RelayLink
 from middleware.records.exchange import (
     AwarenessUpdate,
+    Busy,
     Credit,
     Exchange,
     FromControl,
@@ -133,6 +134,22 @@ def test_awareness_travels_to_the_relay() -> None:
             await relay.next(Credit)
             link.tell("c1", "Boredom=7")
             assert await relay.next(AwarenessUpdate) == AwarenessUpdate("c1", "Boredom=7")
+
+    asyncio.run(scenario())
+
+
+def test_control_knows_whether_the_relay_is_busy() -> None:
+    """As it was said last; at first it is not."""
+
+    async def scenario() -> None:
+        async with linked(queue=1, rate=1) as (relay, link, _):
+            await relay.next(Credit)
+            assert not link.busy
+            for busy in (True, False):
+                await relay.send(Busy(busy))
+                async with asyncio.timeout(10):
+                    while link.busy is not busy:
+                        await asyncio.sleep(0)
 
     asyncio.run(scenario())
 

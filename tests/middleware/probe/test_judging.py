@@ -165,6 +165,31 @@ def test_the_anchor_rates_a_turn_once_for_all_who_ask(monkeypatch: pytest.Monkey
     asyncio.run(scenario())
 
 
+def test_the_anchor_pauses_before_each_rating_while_traffic_needs_the_processor() -> None:
+    """Each new rating then waits first; what is known already is told at once, and afterwards nothing waits."""
+    anchor = FakeAnchor()
+    busy = True
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        assert len(anchor.shown) == len(pauses)
+        pauses.append(seconds)
+
+    asked = AnchorJudge(anchor, busy=lambda: busy, pause=pause)
+
+    async def scenario() -> None:
+        nonlocal busy
+        for said in (SAID, SAID, (Message("user", "Now I do."),)):
+            assert (await asked.rate(said, EMOTIONS)).outcome == "scored"
+        assert len(pauses) == 2
+        assert min(pauses) > 0
+        busy = False
+        await asked.rate((Message("user", "All of it."),), EMOTIONS)
+        assert (len(pauses), len(anchor.shown)) == (2, 3)
+
+    asyncio.run(scenario())
+
+
 def test_a_failure_of_the_anchor_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is raised to who asked; the next one is rated."""
     anchor = FakeAnchor()

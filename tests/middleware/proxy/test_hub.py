@@ -8,7 +8,7 @@ from middleware.proxy.hub import Hub, Sibling
 from middleware.proxy.link import Link
 from middleware.proxy.merge import merged, without_gauges
 from middleware.proxy.tap import Tap
-from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, SnapshotRequest
+from middleware.records.exchange import AwarenessUpdate, Busy, Credit, Exchange, SnapshotRequest
 from middleware.records.link import decode_from_control, decode_from_relay, encode_frame
 from middleware.records.relay import RelayConfig, UpstreamTarget
 
@@ -80,6 +80,21 @@ def test_a_sibling_that_uses_up_the_credit_closes_the_tap() -> None:
     assert tap.open
     sibling.receive(encode_frame(EXCHANGE)[4:])
     assert not tap.open
+
+
+def test_control_is_told_while_any_process_is_busy() -> None:
+    """A sibling that says so, until it says otherwise or ends."""
+    link, sibling, control, child = team()
+    told = lambda: [record.busy for record in control.taken()]  # noqa: E731
+    sibling.receive(encode_frame(Busy(True))[4:])
+    sibling.receive(encode_frame(Busy(True))[4:])
+    assert told() == [True]
+    sibling.receive(encode_frame(Busy(False))[4:])
+    assert told() == [False]
+    sibling.receive(encode_frame(Busy(True))[4:])
+    sibling.detach(child)
+    link.tell_busy()
+    assert told() == [True, False]
 
 
 def test_awareness_reaches_every_process() -> None:

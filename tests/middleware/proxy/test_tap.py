@@ -13,7 +13,7 @@ from middleware.proxy.deployments import Deployments, dialect_of, key_id
 from middleware.proxy.heads import RequestRules, read_request
 from middleware.proxy.link import Link
 from middleware.proxy.tap import Tap
-from middleware.records.exchange import AwarenessUpdate, Credit, Exchange, RelaySnapshot, SnapshotRequest
+from middleware.records.exchange import AwarenessUpdate, Busy, Credit, Exchange, RelaySnapshot, SnapshotRequest
 from middleware.records.link import decode_from_relay, encode_frame
 from middleware.records.relay import DeploymentMatch, RelayConfig, UpstreamTarget
 from middleware.records.relay import Tap as TapSettings
@@ -35,15 +35,12 @@ def post(*lines: bytes, body: bytes = b"{}") -> bytes:
     )
 
 
-class Control:
-    """The far end of the link, as a transport that keeps what is written to it."""
+class Wire:
+    """A transport that keeps what is written."""
 
-    def __init__(self, relay, credit: int = 100) -> None:
+    def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.size = 0
-        relay.link.attach(self)
-        if credit:
-            relay.link.receive(encode_frame(Credit(credit))[4:])
 
     def write(self, frame: bytes) -> None:
         self.sent.append(frame)
@@ -54,6 +51,16 @@ class Control:
     @property
     def records(self) -> list:
         return [decode_from_relay(frame[4:]) for frame in self.sent]
+
+
+class Control(Wire):
+    """The far end of a relay's link."""
+
+    def __init__(self, relay, credit: int = 100) -> None:
+        super().__init__()
+        relay.link.attach(self)
+        if credit:
+            relay.link.receive(encode_frame(Credit(credit))[4:])
 
 
 async def ask(rig, sent: bytes, answer: bytes) -> bytes:
@@ -285,23 +292,35 @@ def test_the_tap_follows_control():
     miss(tap, 8)
     link.attach(control)
     link.receive(encode_frame(SnapshotRequest())[4:])
-    taken, snapshot = (decode_from_relay(frame[4:]) for frame in control.sent)
+    taken, snapshot = control.records
     assert isinstance(taken, Exchange)
     (drops,) = [one.values for one in snapshot.counters if one.name == "dropped_total"]
     assert {tuple(labels): n for labels, n in drops} == {("tap", "no_control"): 9.0, ("tap", "no_credit"): 7.0}
 
 
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-
-    def write(self, frame: bytes) -> None:
-        self.sent.append(frame)
-
-    def get_write_buffer_size(self) -> int:
-        return 0
+def test_control_is_told_when_the_relay_is_busy():
+    """Once for each change, and each new control anew; a control that does not read is told later."""
+    used = 0.0
+    context = context_of()
+    link = Link(context)
+    load = Load(0.5, lambda: used, 0.0)
+    tap = context.tap = tap_of(counters=context.counters, load=load, looked=link.tell_busy)[0]
+    control, later = Wire(), Wire()
+    link.attach(control)
+    tap.look(1.0)
+    used += 1.0
+    tap.look(2.0)
+    used += 1.0
+    tap.look(3.0)
+    assert control.records == [Busy(True)]
+    link.detach(control)
+    link.attach(later)
+    later.size = 1 << 30
+    tap.look(4.0)
+    assert later.records == [Busy(True)]
+    later.size = 0
+    tap.look(4.1)
+    assert later.records == [Busy(True), Busy(False)]
 
 
 def finish(tap: Tap, recording) -> None:

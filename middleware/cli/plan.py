@@ -19,8 +19,8 @@ from middleware.benchmark.item_sets import load
 from middleware.cli.options import DataDir
 from middleware.cli.plan_words import MONTH_DAYS, Outlook, as_json, print_outlook
 from middleware.cli.printing import output
-from middleware.control.budget import Prices, prices_of
 from middleware.control.plans import DEFAULT_DEPLOYMENT, benchmark_protocol, subjects, system_prompt_of
+from middleware.control.prices import Prices, prices_of
 from middleware.errors import ConfigurationError
 from middleware.records.benchmark import Protocol
 from middleware.settings import Settings, load_settings

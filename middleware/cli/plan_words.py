@@ -11,7 +11,7 @@ from rich.table import Table
 
 from middleware.benchmark.estimate import Forecast
 from middleware.cli.printing import print_table
-from middleware.control.budget import Prices
+from middleware.control.prices import Prices
 from scorer.detection.prospect import Prospect
 
 __all__ = ["MONTH_DAYS", "Outlook", "as_json", "print_outlook"]

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from middleware.benchmark.estimate import Forecast
 from middleware.cli.printing import output, print_table
-from middleware.control.budget import Budget, Prices, caps_of, prices_of
+from middleware.control.budget import Budget
+from middleware.control.prices import Prices, caps_of, prices_of
 from middleware.control.switch import CallSwitch
 from middleware.errors import ConfigurationError
 from middleware.settings import Settings

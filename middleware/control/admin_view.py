@@ -11,9 +11,9 @@ from middleware.admin.ingest import Ingest
 from middleware.admin.state import AdminState, BenchmarkInfo, DeploymentInfo, Upgrade, WebhookInfo
 from middleware.awareness.adoption import Read
 from middleware.control.benchmarking import Benchmarking
-from middleware.control.budget import prices_of
 from middleware.control.link import RelayLink
 from middleware.control.plans import DEFAULT_DEPLOYMENT, missing_settings, subjects
+from middleware.control.prices import prices_of
 from middleware.control.probing import Probing
 from middleware.control.shown_items import ShownItems
 from middleware.control.switch import CallSwitch

@@ -10,21 +10,20 @@ that counts as spent though it was not.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from middleware.control.prices import MICROS, Caps, Prices
 from middleware.control.switch import CallSwitch
 from middleware.errors import CallRefused, StoreUnavailable
 from middleware.metrics import Metrics
-from middleware.settings.schema import BudgetSettings, DeploymentSettings
 from middleware.store import Store
 from middleware.store.ledger import Amount, Refusal, Take
 from middleware.upstream import Estimate, Usage
 
-__all__ = ["Account", "Budget", "Caps", "Prices", "RunMeter", "caps_of", "deployment_caps", "prices_of"]
+__all__ = ["Account", "Budget", "RunMeter"]
 
-_MICROS = 1_000_000
 # Calls' worth that is taken from the store at once: fewer writes, at the price of that much after a kill.
 _CALLS_AT_ONCE = 8
 _FLUSH_SECONDS = 5.0
@@ -32,36 +31,6 @@ _FLUSH_SECONDS = 5.0
 _IDLE_SECONDS = 25.0
 # Before anything is known of a call: an item's prompt and its answer, generously.
 _TOKENS_PER_CALL = 700
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Money per million tokens, in `currency`; None: not known, and no money is counted."""
-
-    prompt: float | None = None
-    completion: float | None = None
-    currency: str = "USD"
-
-    @property
-    def known(self) -> bool:
-        """Whether money can be told."""
-        return self.prompt is not None and self.completion is not None
-
-    def cost(self, prompt: int, completion: int) -> float | None:
-        """What so many tokens cost, in the currency's unit; None where a price is not known."""
-        return self.micros(prompt, completion) / _MICROS if self.known else None
-
-    def micros(self, prompt: int, completion: int) -> int:
-        """What so many tokens cost in millionths of the currency's unit, rounded up."""
-        return -int(-((self.prompt or 0.0) * prompt + (self.completion or 0.0) * completion) // 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """Most that a window may give out; None: no cap."""
-
-    tokens: int | None = None
-    micros: int | None = None
 
 
 @dataclass(slots=True)
@@ -173,11 +142,7 @@ class Budget:
         """Tokens that are left of today's cap, or of what a deployment's probes may take today; None without a cap.
         Raises StoreUnavailable."""
         day = self._today(deployment)
-        cap = day.caps.tokens
-        if cap is None:
-            return None
-        taken = await asyncio.to_thread(self._store.budget_taken, day.window)
-        return max(0, cap - taken.tokens + day.at_hand.tokens)
+        return None if day.caps.tokens is None else await asyncio.to_thread(self._left, day, day.caps.tokens)
 
     async def reserve(self, purpose: str, estimate: Estimate, run_id: str = "", deployment: str = "") -> _Held:
         """Set a call's estimate aside; raises CallRefused where a cap or the kill switch stands in the way.
@@ -236,9 +201,8 @@ class Budget:
         """Flush and show what is left until cancelled: every few seconds, more rarely while nothing is spent."""
         while True:
             try:
-                await asyncio.to_thread(self._switch.load)
-                await self.flush()
                 await self._show()
+                await self.flush()
             except StoreUnavailable as error:
                 self._count_store_error(error)
             await self._until_spending()
@@ -319,9 +283,9 @@ class Budget:
         name = "per run" if of_run else "of today"
         setting = "run" if of_run else "day"
         if refusal.by_money:
-            cap, used = (caps.micros or 0) / _MICROS, refusal.taken.micros / _MICROS
+            cap, used = (caps.micros or 0) / MICROS, refusal.taken.micros / MICROS
             spent = f"{used:.4f} of {cap:.4f} {self.prices.currency} are spent and a call may cost "
-            spent += f"{need.micros / _MICROS:.4f}"
+            spent += f"{need.micros / MICROS:.4f}"
             return f"the budget {name} is used up: {spent} (setting budget.money_per_{setting})"
         spent = f"{refusal.taken.tokens} of {caps.tokens} tokens are spent and a call may take {need.tokens}"
         return f"the budget {name} is used up: {spent} (setting budget.tokens_per_{setting})"
@@ -333,41 +297,31 @@ class Budget:
                 if self._metrics is not None:
                     self._metrics.tokens_total.labels(purpose=purpose, type=type_).inc(tokens)
         if micros and self._metrics is not None:
-            self._metrics.spend_total.labels(currency=self.prices.currency).inc(micros / _MICROS)
+            self._metrics.spend_total.labels(currency=self.prices.currency).inc(micros / MICROS)
 
     def _count_store_error(self, error: StoreUnavailable) -> None:
         if self._metrics is not None:
             self._metrics.store_errors_total.labels(reason=error.reason).inc()
 
+    def _left(self, day: Account, cap: int) -> int:
+        """Blocks; raises StoreUnavailable."""
+        return max(0, cap - self._store.budget_taken(day.window).tokens + day.at_hand.tokens)
+
     async def _show(self) -> None:
+        """What the store says of the switch and of today, in one step: waking a thread costs more than to look."""
+        day, cap = self._today(), self._day_caps.tokens
+
+        def look() -> int | None:
+            self._switch.load()
+            return None if cap is None or self._metrics is None else self._left(day, cap)
+
+        left = await asyncio.to_thread(look)
         if self._metrics is None:
             return
         for reason, paused in self._switch.reasons.items():
             self._metrics.calls_paused.labels(reason=reason).set(paused)
-        left = await self.left_today()
         if left is not None:
             self._metrics.token_budget_remaining.labels(window="day").set(left)
-
-
-def caps_of(budget: BudgetSettings, *, overrides: Mapping[str, float | None] | None = None) -> tuple[Caps, Caps]:
-    """The caps per day and per run. overrides: what the command line says instead, by the setting's name."""
-    values = budget.model_dump() | {name: value for name, value in (overrides or {}).items() if value is not None}
-
-    def caps(window: str) -> Caps:
-        money = values[f"money_per_{window}"]
-        return Caps(values[f"tokens_per_{window}"], None if money is None else int(money * _MICROS))
-
-    return caps("day"), caps("run")
-
-
-def deployment_caps(deployments: Iterable[DeploymentSettings]) -> dict[str, Caps]:
-    """What the probes of deployments may take per day, of those that have a cap of their own."""
-    return {d.name: Caps(tokens=d.tokens_per_day) for d in deployments if d.tokens_per_day is not None}
-
-
-def prices_of(budget: BudgetSettings) -> Prices:
-    """The prices as configured."""
-    return Prices(budget.price_per_million_prompt_tokens, budget.price_per_million_completion_tokens, budget.currency)
 
 
 def _positive(amount: Amount) -> Amount:

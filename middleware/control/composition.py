@@ -22,7 +22,7 @@ from middleware.control.admin_server import AdminServer
 from middleware.control.admin_view import admin_state
 from middleware.control.arrivals import Arrivals
 from middleware.control.benchmarking import Benchmarking, Schedule
-from middleware.control.budget import Budget, caps_of, deployment_caps, prices_of
+from middleware.control.budget import Budget
 from middleware.control.elsewhere import Elsewhere
 from middleware.control.emotions import Emotions, emotion_rules
 from middleware.control.exporting import BenchmarkExport
@@ -31,6 +31,7 @@ from middleware.control.judges import Judges, make_judges
 from middleware.control.lifetime import until_stopped
 from middleware.control.link import RelayLink
 from middleware.control.plans import benchmark_configured, benchmark_plans, missing_settings
+from middleware.control.prices import caps_of, deployment_caps, prices_of
 from middleware.control.probing import Probing
 from middleware.control.remembering import Remembering
 from middleware.control.retention import Retention

@@ -58,7 +58,7 @@ class CallSwitch:
                 await asyncio.to_thread(self.load)
 
     async def set_paused(self, paused: bool) -> bool:
-        """Stop or go on, at once and for other processes within seconds; whether that changed anything."""
+        """Stop or go on, at once, and for calls of other processes within seconds; whether that changed anything."""
         await asyncio.to_thread(self._store.save_state, _STATE, {"paused": paused})
         changed, self._paused = paused != self._paused, paused
         return changed

@@ -13,8 +13,9 @@ from middleware.benchmark.fake_upstream import FakeUpstream
 from middleware.benchmark.plan import Plan
 from middleware.benchmark.protocol import make_protocol
 from middleware.control.benchmarking import Benchmarking, Schedule
-from middleware.control.budget import Budget, Caps
+from middleware.control.budget import Budget
 from middleware.control.exporting import BenchmarkExport
+from middleware.control.prices import Caps
 from middleware.control.switch import CallSwitch
 from middleware.control.watching import Watches
 from middleware.metrics import Metrics

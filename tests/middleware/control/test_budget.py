@@ -13,7 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from middleware.benchmark.fake_upstream import FakeUpstream, FaultPlan, parse_fault
-from middleware.control.budget import Budget, Caps, Prices, caps_of, deployment_caps, prices_of
+from middleware.control.budget import Budget
+from middleware.control.prices import Caps, Prices, caps_of, deployment_caps, prices_of
 from middleware.control.switch import CallSwitch
 from middleware.errors import CallRefused, StoreUnavailable, UpstreamError
 from middleware.metrics import Metrics
@@ -136,7 +137,8 @@ def test_money_is_held_like_tokens(serve_fake: Serve, fake: FakeUpstream, store:
 
 ASK = """
 import asyncio, sys, time
-from middleware.control.budget import Budget, Caps
+from middleware.control.budget import Budget
+from middleware.control.prices import Caps
 from middleware.control.switch import CallSwitch
 from middleware.errors import UpstreamError
 from middleware.store import Store

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from middleware.control.budget import Budget, caps_of, deployment_caps, prices_of
+from middleware.control.budget import Budget
 from middleware.control.judges import Judges, judges_itself, make_judges
+from middleware.control.prices import caps_of, deployment_caps, prices_of
 from middleware.control.switch import CallSwitch
 from middleware.errors import AnchorMissing, CallRefused, ConfigurationError
 from middleware.metrics import Metrics

@@ -115,7 +115,7 @@ def test_a_store_that_is_away_for_a_while(
         eventually(lambda: not component(sidecar, "store")["ok"], seconds=90, what="readiness names the store")
         assert sidecar.json("/-/healthy") == {"status": "ok"}
         assert talk(sidecar, "still-away") == 200
-        assert sidecar.sum_of("eqwatch_store_errors_total") > 0
+        eventually(lambda: sidecar.sum_of("eqwatch_store_errors_total") > 0, seconds=60, what="errors are counted")
 
     eventually(lambda: component(sidecar, "store")["ok"], seconds=120, what="readiness is back")
     before = seen.count(item_results)

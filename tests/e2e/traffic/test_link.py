@@ -229,6 +229,7 @@ def test_a_busy_relay_gives_way_and_takes_exchanges_again(linked: Any, stack: An
 
     def taken_again() -> bool:
         link.tell(Credit(100))
+        link.snapshot()
         before = link.exchanges
         relay.ask(ASKED).read_answer()
         link.snapshot()

@@ -116,17 +116,21 @@ class RelayLink:
         self._queue.put_nowait(record)
 
     async def _grant(self) -> None:
-        """Let the rate's worth of credit out, as far as the queue has room; sleep while nothing can have changed."""
+        """Let the rate's worth of credit out, as far as the queue has room; sleep while nothing can have changed.
+
+        A second's worth at most is out or can be let out at once, however long nothing came before.
+        """
         allowance, most = 0.0, max(1.0, self._rate)
         while True:
-            allowance = min(allowance + self._rate * _GRANT_INTERVAL_SECONDS, most)
-            room = self._queue.maxsize - self._queue.qsize() - self._outstanding
-            grant = min(int(allowance), room)
+            left = most - self._outstanding
+            room = min(left, self._queue.maxsize - self._queue.qsize() - self._outstanding)
+            allowance = min(allowance + self._rate * _GRANT_INTERVAL_SECONDS, left)
+            grant = int(min(allowance, room))
             if grant > 0:
                 allowance -= grant
                 self._outstanding += grant
                 self._send(Credit(grant))
-            elif allowance >= most and self._queue.empty():
+            elif room < 1 and self._queue.empty():
                 self._taken.clear()
                 await self._taken.wait()  # all credit is out and no exchange came: an idle sidecar costs nothing here
             await asyncio.sleep(_GRANT_INTERVAL_SECONDS)

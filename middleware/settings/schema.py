@@ -239,7 +239,9 @@ class ProbeSettings(Section):
     answer_format: Literal["text", "json_schema"] = Field("json_schema", description="How the judge must answer.")
     concurrency: int = Field(2, ge=1, le=64, description="Most probe calls at once.")
     queue: int = Field(256, ge=1, description="Exchanges that may wait; more are dropped and counted.")
-    exchanges_per_second: float = Field(100, gt=0, description="Most exchanges taken from the relay per second.")
+    exchanges_per_second: float = Field(
+        100, gt=0, description="Most exchanges taken from the relay per second, and at once."
+    )
     timeout_seconds: float = Field(60, gt=0, description="Time limit of one probe call.")
     max_tokens: int = Field(120, ge=8, description="Completion allowance of a probe.")
     context_characters: int = Field(12_000, ge=500, description="Longest transcript shown to a judge.")

@@ -97,6 +97,24 @@ def test_credit_never_exceeds_the_room_of_the_queue() -> None:
     asyncio.run(scenario())
 
 
+def test_a_pause_saves_up_no_more_than_a_second_of_credit() -> None:
+    """After any silence a burst takes what the rate allows in a second; then the rate goes on as before."""
+
+    async def scenario() -> None:
+        async with linked(queue=256, rate=20) as (relay, _, exchanges):
+            assert await credit_of(relay, 10) == 20
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(relay.next(Credit), 0.35)
+            for _ in range(20):
+                await relay.send(EXCHANGE)
+            for _ in range(20):
+                assert await exchanges.get() == EXCHANGE
+            async with asyncio.timeout(10):
+                assert await credit_of(relay, 1) <= 2
+
+    asyncio.run(scenario())
+
+
 def test_a_snapshot_is_fetched_on_request() -> None:
     """A refresh asks the relay and returns with its numbers; before the first there are none."""
 

@@ -31,7 +31,6 @@ MODULES = (
     "transit",
     "upstream",
 )
-_PACKAGES = ("middleware/errors.py", "middleware/proxy", "middleware/records")
 _SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup
@@ -76,15 +75,8 @@ class CompileRelay(BuildHookInterface[Any]):
 
     def _compiled(self, scratch: Path) -> dict[Path, str] | str:
         """The built files and their places in the wheel, or why there are none."""
-        root = Path(self.root)
-        for name in _PACKAGES:
-            source, target = root / name, scratch / name
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, target)
-        (scratch / "middleware" / "__init__.py").touch()
+        source = Path(self.root) / "middleware"
+        shutil.copytree(source, scratch / "middleware", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
         files = [f"middleware/proxy/{name}.py" for name in MODULES]
         (scratch / "setup.py").write_text(_SETUP.format(files=files), encoding="utf-8")
         command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["has_compiler", "install_compiled"]
+__all__ = ["build_wheel", "has_compiler", "install_compiled"]
 
 _ROOT = Path(__file__).parents[1]
 
@@ -16,15 +16,18 @@ def has_compiler() -> bool:
     return shutil.which(os.environ.get("CC", "cc")) is not None
 
 
+def build_wheel(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Build the project's wheel into this folder, with more in the environment."""
+    command = [sys.executable, "-P", "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    return subprocess.run(command, cwd=_ROOT, env=os.environ | environment, check=False, capture_output=True, text=True)
+
+
 def install_compiled(folder: Path) -> Path:
     """Build the wheel into this folder and unpack it beside; the path that goes before all others in PYTHONPATH.
 
     Raises RuntimeError with what the build said.
     """
-    command = [sys.executable, "-P", "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    built = subprocess.run(
-        command, cwd=_ROOT, env=os.environ | {"EQWATCH_COMPILE": "1"}, check=False, capture_output=True, text=True
-    )
+    built = build_wheel(folder, EQWATCH_COMPILE="1")
     if built.returncode:
         raise RuntimeError(f"the product can't be built:\n{built.stdout}{built.stderr}")
     [wheel] = folder.glob("eqwatch-*.whl")

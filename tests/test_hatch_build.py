@@ -10,16 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.product import build_wheel
+
 ROOT = Path(__file__).parents[1]
 COMPILED = {"answers", "body", "client", "connection", "context", "counters", "framing", "heads", "memo", "pool"}
 COMPILED |= {"tap", "template", "transit", "upstream"}
-
-
-def build(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    return subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, check=False, capture_output=True, text=True, timeout=170
-    )
 
 
 def compiled_in(folder: Path) -> set[str]:
@@ -67,18 +62,18 @@ def test_the_relays_own_tests_pass_on_the_compiled_relay(compiled_product: Path)
 
 def test_without_a_compiler_the_relay_is_interpreted(tmp_path: Path) -> None:
     """A machine without one gets the same wheel without compiled modules, and is told; unless it was to be compiled."""
-    left = build(tmp_path / "fallback", CC="/bin/false")
+    left = build_wheel(tmp_path / "fallback", CC="/bin/false")
     assert left.returncode == 0, left.stderr
     assert "will be interpreted" in left.stdout + left.stderr
     assert compiled_in(tmp_path / "fallback") == set()
-    required = build(tmp_path / "required", CC="/bin/false", EQWATCH_COMPILE="1")
+    required = build_wheel(tmp_path / "required", CC="/bin/false", EQWATCH_COMPILE="1")
     assert required.returncode != 0
     assert "EQWATCH_COMPILE=1" in required.stdout + required.stderr
 
 
 def test_it_can_be_left_interpreted(tmp_path: Path) -> None:
     """EQWATCH_COMPILE=0 asks for no compiler."""
-    built = build(tmp_path, EQWATCH_COMPILE="0")
+    built = build_wheel(tmp_path, EQWATCH_COMPILE="0")
     assert built.returncode == 0, built.stderr
     assert compiled_in(tmp_path) == set()
 

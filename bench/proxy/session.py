@@ -92,11 +92,17 @@ class Session:
 
 
 @contextmanager
-def session(targets: Sequence[Target], rng: random.Random, tell: Callable[[str], None]) -> Iterator[Session]:
-    """Compile the C parts and the product into a temporary folder and start the mock; gone after the block."""
+def session(
+    targets: Sequence[Target], rng: random.Random, tell: Callable[[str], None], *, product: Path | None = None
+) -> Iterator[Session]:
+    """Compile the C parts into a temporary folder and start the mock; gone after the block.
+
+    product: what `install_compiled` made elsewhere; else it is made in that folder as well.
+    """
     with tempfile.TemporaryDirectory(prefix="proxy-bench-") as name:
         native = compile_native(Path(name))
-        tell("compiling the relay")
-        product = install_compiled(Path(name) / "installed")
+        if product is None:
+            tell("compiling the relay")
+            product = install_compiled(Path(name) / "installed")
         with native.mock() as mock:
             yield Session(native, mock, Site(native.folder, mock.port, product), targets, rng, tell)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,9 +44,9 @@ def empty_report() -> Report:
 
 
 @pytest.fixture(scope="module")
-def small_session() -> Iterator[Session]:
+def small_session(compiled_product: Path) -> Iterator[Session]:
     """The mock upstream with nginx as the only proxy."""
-    with session([nginx()], random.Random(1), lambda _: None) as running:
+    with session([nginx()], random.Random(1), lambda _: None, product=compiled_product) as running:
         yield running
 
 

@@ -1,7 +1,8 @@
 """The worker that sends: makes messages of events, sends what is due, waits longer after each failure, gives up.
 
 What is due is in the store, so nothing is lost with the process; a message may come twice, and then has the same id.
-Each webhook is served on its own: one that hangs delays nobody.
+Each webhook is served on its own: one that hangs delays nobody. What became of a message is counted and logged once it
+is saved, so that who reads a count finds the message as it says; where another process went on with it, that one counts.
 """
 
 import asyncio
@@ -179,19 +180,21 @@ class Sender:
         headers = signed(webhook.key, delivery.id, int(now), body) if webhook.key else {}
         answer = await webhook.receiver.post(headers, body)
         if not answer.reason:
-            self._count("delivered")
-            self._told(event, now)
-            await asyncio.to_thread(self._store.finish_message, delivery, "delivered", "", answer.status)
+            if await asyncio.to_thread(self._store.finish_message, delivery, "delivered", "", answer.status):
+                self._count("delivered")
+                self._told(event, now)
         elif answer.reason in _FINAL or delivery.attempts >= webhook.attempts:
             await self._give_up(delivery, answer)
         else:
-            self._count("failed")
             pause = max(webhook.pause(delivery.attempts), answer.wait_seconds or 0.0)
-            await asyncio.to_thread(
+            if await asyncio.to_thread(
                 self._store.postpone_message, delivery, self._clock() + pause, answer.reason, answer.status
-            )
+            ):
+                self._count("failed")
 
     async def _give_up(self, delivery: Delivery, answer: Answer) -> None:
+        if not await asyncio.to_thread(self._store.finish_message, delivery, "dead", answer.reason, answer.status):
+            return
         self._count("dead")
         _log.warning(
             "webhook_dead_letter",
@@ -201,7 +204,6 @@ class Sender:
             reason=answer.reason,
             status=answer.status,
         )
-        await asyncio.to_thread(self._store.finish_message, delivery, "dead", answer.reason, answer.status)
 
     def _count(self, outcome: str) -> None:
         self._metrics.webhook_deliveries_total.labels(outcome=outcome).inc()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -132,6 +133,64 @@ def test_after_the_last_attempt_it_is_a_dead_letter_that_can_be_sent_again(sendi
     sending.until(lambda: sending.count("delivered") == 1, webhook(inbox.url))
     assert set(inbox.ids) == {dead.id}
     assert sending.store.messages("dead") == []
+
+
+def test_an_outcome_is_counted_once_it_is_saved(
+    sending: Sending, receivers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads a count finds the message as it says: delivered, waiting for the next attempt, or dead."""
+    good, bad = receivers(), receivers()
+    bad.answers = [500] * 3
+    seen: list[tuple[str, dict[str, float]]] = []
+
+    def watched(name: str) -> None:
+        real = getattr(sending.store, name)
+
+        def save(*arguments: Any) -> Any:
+            before = {outcome: sending.count(outcome) for outcome in ("delivered", "failed", "dead")}
+            time.sleep(0.05)  # what is counted too early is counted now
+            seen.append((arguments[1] if name == "finish_message" else "failed", before))
+            return real(*arguments)
+
+        monkeypatch.setattr(sending.store, name, save)
+
+    watched("finish_message")
+    watched("postpone_message")
+    sending.store.save_event(incident())
+    sending.until(
+        lambda: sending.count("dead") == sending.count("delivered") == 1,
+        webhook(good.url, "good"),
+        webhook(bad.url, "bad"),
+    )
+    assert [before["failed"] for outcome, before in seen if outcome == "failed"] == [0, 1]
+    assert [before[outcome] for outcome, before in seen if outcome != "failed"] == [0, 0]
+
+
+def test_what_another_process_went_on_with_is_not_counted_here(
+    sending: Sending, inbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that outlived its lease: who has the message now counts what becomes of it."""
+    inbox.answers = ["hang"]
+    real, refused = sending.store.postpone_message, []
+
+    def postpone(*arguments: Any) -> bool:
+        saved = real(*arguments)
+        refused.append(not saved)
+        return saved
+
+    monkeypatch.setattr(sending.store, "postpone_message", postpone)
+
+    def taken_over() -> bool:
+        if inbox.requests and not inbox.released.is_set():
+            [(waiting, _)] = sending.store.messages("pending")
+            assert sending.store.finish_message(waiting, "dead", "gone", 410)
+            inbox.released.set()
+        return bool(refused)
+
+    sending.store.save_event(incident())
+    sending.until(taken_over, webhook(inbox.url, timeout=60.0))
+    assert refused == [True]
+    assert [sending.count(outcome) for outcome in ("delivered", "failed", "dead")] == [0, 0, 0]
 
 
 def test_a_receiver_that_is_gone_is_not_tried_again(sending: Sending, inbox: Any) -> None:

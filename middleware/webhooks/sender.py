@@ -2,7 +2,8 @@
 
 What is due is in the store, so nothing is lost with the process; a message may come twice, and then has the same id.
 Each webhook is served on its own: one that hangs delays nobody. What became of a message is counted and logged once it
-is saved, so that who reads a count finds the message as it says; where another process went on with it, that one counts.
+is saved, so that who reads a count finds the message as it says; where another process went on with it, that one
+counts.
 """
 
 import asyncio

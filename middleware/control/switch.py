@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -27,6 +28,8 @@ class CallSwitch:
         self._clock = clock
         self._loaded_at = -math.inf
         self._loading = asyncio.Lock()
+        # Held from the store's answer until it is known here: what was read before a change never undoes it.
+        self._knowing = threading.Lock()
 
     @property
     def paused(self) -> bool:
@@ -48,8 +51,9 @@ class CallSwitch:
     def load(self) -> None:
         """Read what the store says; raises StoreUnavailable. Synchronous: call it in a thread."""
         self._loaded_at = self._clock()  # also where it fails: nobody asks again and again
-        saved = self._store.load_state(_STATE)
-        self._paused = bool(saved and saved["paused"])
+        with self._knowing:
+            saved = self._store.load_state(_STATE)
+            self._paused = bool(saved and saved["paused"])
 
     async def renew(self, seconds: float) -> None:
         """Read what the store says where that was not done within the last seconds; raises StoreUnavailable."""
@@ -59,6 +63,10 @@ class CallSwitch:
 
     async def set_paused(self, paused: bool) -> bool:
         """Stop or go on, at once, and for calls of other processes within seconds; whether that changed anything."""
-        await asyncio.to_thread(self._store.save_state, _STATE, {"paused": paused})
-        changed, self._paused = paused != self._paused, paused
-        return changed
+        return await asyncio.to_thread(self._save, paused)
+
+    def _save(self, paused: bool) -> bool:
+        with self._knowing:
+            self._store.save_state(_STATE, {"paused": paused})
+            changed, self._paused = paused != self._paused, paused
+            return changed

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -304,6 +305,32 @@ def test_the_kill_switch_stops_the_next_call(serve_fake: Serve, fake: FakeUpstre
     assert ask_at_once(url, budget_of(store, clock, switch=restarted), 1) == ["answered"]
     assert ask_at_once(url, budget_of(store, clock, switch=CallSwitch(store, enabled=False)), 1) == ["paused"]
     assert paid(url) == 1
+
+
+def test_what_was_read_before_a_pause_never_undoes_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch is read every few seconds: an answer of the store that is older than the pause comes before it."""
+    load_state, reading, go_on = store.load_state, threading.Event(), threading.Event()
+
+    def slowly(name: str) -> dict[str, Any] | None:
+        saved = load_state(name)
+        reading.set()
+        assert go_on.wait(30)
+        return saved
+
+    monkeypatch.setattr(store, "load_state", slowly)
+    switch = CallSwitch(store)
+
+    async def scenario() -> None:
+        read = asyncio.ensure_future(asyncio.to_thread(switch.load))
+        assert await asyncio.to_thread(reading.wait, 30)
+        pause = asyncio.ensure_future(switch.set_paused(True))
+        await asyncio.wait({pause}, timeout=0.2)  # it may be through before the reading is, or wait for it
+        go_on.set()
+        assert await pause
+        await read
+        assert switch.paused
+
+    asyncio.run(scenario())
 
 
 def test_a_call_after_a_quiet_while_sees_what_others_stopped(store: Store, clock: Any) -> None:

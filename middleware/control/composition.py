@@ -151,6 +151,7 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             settings, stack, store=shared.store, metrics=shared.metrics, clock=shared.clock, read=adoption.read
         )
         if sender is not None:
+            await sender.begin()
             shared.on_event.append(lambda _event: sender.wake())
             workers.append(Worker("webhooks", sender.run))
         limiters = [probing.limiter, *([benchmarking.limiter] if benchmarking is not None else [])]

@@ -115,6 +115,11 @@ class Sender:
         for wake in self._wake.values():
             wake.set()
 
+    async def begin(self) -> None:
+        """In a new store, mark the present: every event that is saved after this is told, however soon it comes."""
+        with self._waiting_for_store():
+            await asyncio.to_thread(self._store.queue_messages, self._addressed)
+
     async def run(self) -> None:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -105,6 +105,21 @@ def test_a_message_is_delivered_once_and_verifies(sending: Sending, inbox: Any) 
     assert len(set(inbox.ids)) == 2
 
 
+def test_in_a_new_store_everything_after_the_begin_is_told(
+    tmp_path: Path, registry: CollectorRegistry, inbox: Any
+) -> None:
+    """Also what is saved before the sender has looked for the first time; nothing that was there before."""
+    with Store(f"sqlite:///{tmp_path / 'new.db'}") as new:
+        sending = Sending(new, registry)
+        new.save_event(incident("before"))
+        receiver = webhook(inbox.url)
+        sender = Sender([receiver], store=new, metrics=Metrics(CollectorRegistry()), context=Context())
+        asyncio.run(sender.begin())
+        new.save_event(incident("after"))
+        sending.until(lambda: sending.count("delivered") == 1, receiver)
+    assert [json.loads(body)["data"]["deployment"] for _, _, body in inbox.requests] == ["after"]
+
+
 def test_failures_are_tried_again_with_the_same_id(sending: Sending, inbox: Any) -> None:
     """A 5xx and a redirect, then it is taken; each attempt carries its own time and signature."""
     inbox.answers = [503, 302]

@@ -56,7 +56,8 @@ class Subscription:
 class EventFeed:
     """Owns the set of subscriptions. Lives on one event loop: publish from that loop only.
 
-    count_drop: called once for each subscriber that is cut. wanted: set while somebody is subscribed.
+    count_drop: called once for each subscriber that is cut. wanted: set while somebody is subscribed. followed: set
+    while what other processes save will be told; whoever looks for that clears and sets it.
     """
 
     def __init__(self, *, count_drop: Callable[[], None], capacity: int = 256, subscribers: int = 64) -> None:
@@ -67,6 +68,8 @@ class EventFeed:
         self._closed = False
         self._told: deque[int] = deque(maxlen=_REMEMBERED)
         self.wanted = asyncio.Event()
+        self.followed = asyncio.Event()
+        self.followed.set()
 
     def publish(self, event: Event) -> None:
         """Offer the event to every subscriber, without waiting; one that was told already is not told again."""
@@ -88,6 +91,7 @@ class EventFeed:
     def close(self) -> None:
         """End all streams, so that the listener can stop; later subscribers end at once."""
         self._closed = True
+        self.followed.set()
         for subscription in self._subscriptions:
             subscription.end()
 

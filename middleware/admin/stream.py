@@ -93,9 +93,11 @@ def router(state: AdminState) -> APIRouter:
         return Wanted(frozenset(type or ()), deployment, frozenset(keys))
 
     async def subscription(wants: Annotated[Wanted, Depends(wanted)]) -> AsyncIterator[Subscription]:
-        # A dependency, because a refusal has to come before the stream's status line.
+        # A dependency, because a refusal has to come before the stream's status line, and so has the place from which
+        # on other processes' events are told: whoever sees the status line hears what is saved from then on.
         try:
             with state.feed.subscribe(wants) as subscribed:
+                await state.feed.followed.wait()
                 yield subscribed
         except TooManySubscribers:
             raise ApiError(503, "too_many_subscribers", "Too many event streams are open; close another one.") from None

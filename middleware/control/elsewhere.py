@@ -27,6 +27,7 @@ class Elsewhere:
         self._store = store
         self._feed = feed
         self._interval = interval_seconds
+        feed.followed.clear()
         self._begin = 0
         self._cursor: int | None = None
 
@@ -35,11 +36,13 @@ class Elsewhere:
         while True:
             if not self._feed.wanted.is_set():
                 self._cursor = None
+                self._feed.followed.clear()
                 await self._feed.wanted.wait()
             try:
                 await self.look()
             except StoreUnavailable as error:
                 _log.warning("events_not_read", reason=error.reason)
+            self._feed.followed.set()  # also where the store is away: nobody waits for it
             await asyncio.sleep(self._interval)
 
     async def look(self) -> None:

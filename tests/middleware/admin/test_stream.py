@@ -68,6 +68,28 @@ def test_a_reconnecting_browser_resumes_by_its_header(admin):
         assert next(messages(stream.iter_lines()))["id"] == "3"
 
 
+def test_a_stream_begins_once_other_processes_are_followed(admin):
+    """Its head comes after that, so that whoever has it misses nothing that the command line or a replica saves."""
+    feed = admin.state.feed
+    order = []
+
+    def follow() -> None:
+        order.append("followed")
+        feed.followed.set()
+
+    async def once_subscribed() -> None:
+        await feed.wanted.wait()
+        asyncio.get_running_loop().call_later(0.2, follow)
+
+    feed.followed.clear()
+    waiting = asyncio.run_coroutine_threadsafe(once_subscribed(), admin.loop)
+    with admin.client() as client, client.stream("GET", "/api/v1/events") as stream:
+        order.append("answered")
+        assert stream.status_code == 200
+    waiting.result(20)
+    assert order == ["followed", "answered"]
+
+
 def test_too_many_streams_are_refused_before_they_start(serve):
     """The limit answers 503 with a remedy."""
     admin = serve(subscribers=1)

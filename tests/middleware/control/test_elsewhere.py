@@ -1,6 +1,7 @@
 """Events that other processes save reach the live subscribers of this one."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,5 +125,46 @@ def test_a_store_that_is_away_is_looked_at_again(store: Store, monkeypatch: pyte
                 assert heard.kind == "missed"
             worker.cancel()
         assert failures == [0]
+
+    asyncio.run(scenario())
+
+
+def test_who_is_answered_hears_what_others_save_from_then_on(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slowly the store says where the present begins: a stream begins after that, for each new round of
+    subscribers."""
+    latest, asked, answered = store.latest_event_id, threading.Event(), threading.Event()
+
+    def slowly() -> int:
+        asked.set()
+        assert answered.wait(30)
+        return latest()
+
+    monkeypatch.setattr(store, "latest_event_id", slowly)
+
+    async def one_round(feed: EventFeed, number: int) -> None:
+        with feed.subscribe() as subscription:
+            assert await asyncio.to_thread(asked.wait, 30)
+            assert not feed.followed.is_set(), "the store has not said where the present begins"
+            answered.set()
+            await asyncio.wait_for(feed.followed.wait(), 30)
+            with Store(f"sqlite:///{tmp_path / 'eqwatch.db'}") as other:
+                other.save_event(event(f"saved-{number}"))
+            heard = await asyncio.wait_for(subscription.next(), 30)
+            assert heard is not None
+            assert heard.kind == f"saved-{number}"
+        asked.clear()
+        answered.clear()
+
+    async def scenario() -> None:
+        feed = EventFeed(count_drop=lambda: None)
+        async with asyncio.TaskGroup() as group:
+            worker = group.create_task(Elsewhere(store, feed, interval_seconds=0.01).run())
+            for number in range(2):
+                await one_round(feed, number)
+                while feed.followed.is_set():
+                    await asyncio.sleep(0.01)
+            worker.cancel()
 
     asyncio.run(scenario())

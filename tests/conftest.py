@@ -4,7 +4,6 @@ import atexit
 import fcntl
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bench.product import has_compiler, install_compiled
+from tests.ports import unused_port
 
 # How long an example takes says something about the machine; what is drawn is the same on every machine.
 settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -66,8 +66,7 @@ def compiled_product(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return unused_port()
 
 
 @pytest.fixture(scope="session")

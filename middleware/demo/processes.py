@@ -89,14 +89,14 @@ class Child:
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
 
-    def stop(self) -> int:
-        """SIGTERM, then SIGKILL after ten seconds; the exit code."""
+    def stop(self, seconds: float = _STOP_SECONDS) -> int:
+        """SIGTERM, then SIGKILL after so many seconds; the exit code."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            code = self._process.wait(timeout=_STOP_SECONDS)
+            code = self._process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,25 +17,29 @@ from typing import Any
 import pytest
 
 from middleware.demo.processes import Child, eqwatch_command, running
+from tests.ports import unused_port
 
 READY_SECONDS = 60.0
+# Of the relay's drain and of control's end, on a machine that stands still for a while.
+STOP_SECONDS = 60.0
+_DAYS_END_SECONDS = 100
+# On a shared machine a relay that waits for a processor would pass over the very exchange that a test is about.
+NEVER_BUSY = {"EQWATCH_RELAY_TAP_BUSY_PROCESSOR_SHARE": "0"}
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """The first true value of the condition; fails with ``what`` when the time is up."""
+    """The first true value of the condition; fails with ``what`` where it is not true after the time is up."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
+    while not (value := condition()):
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.05)
-    raise AssertionError(f"not within {seconds:.0f} s: {what}")
+    return value
 
 
 def get(url: str) -> tuple[int, str]:
     """Status and body; 0 where nobody listens."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -73,8 +76,12 @@ class Sidecar:
         status, body = get(f"{self.admin}{path}")
         return json.loads(body) if status == 200 else None
 
+    def stop(self) -> None:
+        """End it in order: what waited is written, and no file changes any more."""
+        assert self.child.stop(STOP_SECONDS) == 0
+
     def control_pid(self) -> int:
-        """The process id of the control child."""
+        """The process id of the control child, 0 while there is none."""
         listed = subprocess.run(
             ["pgrep", "-P", str(self.child.pid), "-f", "middleware.control"],
             capture_output=True,
@@ -86,6 +93,7 @@ class Sidecar:
     def kill_control(self) -> int:
         """SIGKILL control and return the process id that it had."""
         pid = self.control_pid()
+        assert pid, "control runs"
         os.kill(pid, signal.SIGKILL)
         return pid
 
@@ -96,12 +104,6 @@ class Sidecar:
             seconds=READY_SECONDS,
             what="control answers its health path",
         )
-
-
-def unused_port() -> int:
-    """A free port of 127.0.0.1."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ def start_sidecar(stack: ExitStack, tmp_path: Path) -> Callable[..., Sidecar]:
             *("serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", f"127.0.0.1:{admin}"),
             *("--data-dir", str(folder / "data"), "--config", str(folder / "eqwatch.toml")),
         )
-        child = stack.enter_context(running(Child("sidecar", command, log=log, environment=environment)))
+        child = stack.enter_context(running(Child("sidecar", command, log=log, environment=NEVER_BUSY | environment)))
         host, port = child.ready(READY_SECONDS)
         sidecar = Sidecar(child, f"http://{host}:{port}", f"http://127.0.0.1:{admin}", log, folder / "data")
         if wait:
@@ -156,6 +158,14 @@ def real_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     child = Child("model-server", command, log=tmp_path_factory.mktemp("model") / "log")
     with running(child):
         yield child.ready(READY_SECONDS)[0]
+
+
+@pytest.fixture
+def within_a_day() -> None:
+    """Begins after midnight (UTC) where that is near: a budget of the day would begin anew in mid-test."""
+    left = 86_400 - time.time() % 86_400
+    if left < _DAYS_END_SECONDS:
+        time.sleep(left)
 
 
 @pytest.fixture

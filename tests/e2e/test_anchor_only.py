@@ -75,7 +75,11 @@ def test_turns_are_rated_without_any_call(
             assert answer.status_code == 200
 
         say()
-        first = eventually(lambda: sidecar.json(path), seconds=90, what="the first turn is estimated")
+        first = eventually(
+            lambda: (told := sidecar.json(path)) and told["emotions"] and told,
+            seconds=90,
+            what="the first turn is estimated",
+        )
         assert {reading["judge"] for reading in first["emotions"].values()} == {"anchor"}
         assert set(first["emotions"]) == {"Loneliness", "Distress", "Calm", "Joy"}
         lonely = {emotion: reading["intensity"] for emotion, reading in first["emotions"].items()}

@@ -15,9 +15,12 @@ import httpx2
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 STUDENTS, STEPS = 20, 4
+AT_A_TIME = 4
+RATINGS = ("perception", "again", "anticipation", "expressed", "expressed again")
+"""Of each turn."""
 SHIFT = 4.0
 CONFIG = """
 [judge]
@@ -129,7 +132,7 @@ def converse(sidecar: Any, student: int) -> None:
     """One conversation of four steps, through the relay."""
     headers = {"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": f"student-{student}"}
     messages: list[dict[str, str]] = []
-    with httpx2.Client(base_url=sidecar.data, headers=headers, trust_env=False, timeout=60) as client:
+    with httpx2.Client(base_url=sidecar.data, headers=headers, trust_env=False, timeout=120) as client:
         for step in range(1, STEPS + 1):
             messages.append({"role": "user", "content": f"I am student {student} at step {step}."})
             answer = client.post("/v1/chat/completions", json={"model": "small", "messages": messages})
@@ -137,12 +140,24 @@ def converse(sidecar: Any, student: int) -> None:
             messages.append(answer.json()["choices"][0]["message"])
 
 
+def rated(sidecar: Any) -> int:
+    """Readable ratings in the store."""
+    with closing(sqlite3.connect(f"file:{sidecar.data_dir / 'eqwatch.db'}?mode=ro", uri=True)) as database:
+        return int(database.execute("SELECT count(*) FROM probes WHERE outcome = 'scored'").fetchone()[0])
+
+
 def teach(sidecar: Any, first: int, eventually: Callable[..., Any]) -> dict[str, Any]:
-    """Twenty conversations; the report once all of them are over and looked at."""
-    students = range(first, first + STUDENTS)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda student: converse(sidecar, student), students))
+    """Twenty conversations; the report once all of them are over and looked at.
+
+    Some at a time, so that on a slow machine too all that is asked about a conversation is known when it is over.
+    """
     done = 1 + first // 100
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for begin in range(0, STUDENTS, AT_A_TIME):
+            students = range(first + begin, first + begin + AT_A_TIME)
+            list(pool.map(lambda student: converse(sidecar, student), students))
+            expected = ((done - 1) * STUDENTS + begin + AT_A_TIME) * STEPS * len(RATINGS)
+            eventually(lambda: rated(sidecar) == expected, seconds=60, what=f"{expected} ratings")  # noqa: B023
 
     def over() -> Any:
         report = sidecar.json("/api/v1/deployments/tutor/emotions")
@@ -150,7 +165,7 @@ def teach(sidecar: Any, first: int, eventually: Callable[..., Any]) -> dict[str,
         count = sessions.get("reference_conversations", 0) + sessions.get("current_conversations", 0)
         return report if count == done * STUDENTS else None
 
-    return dict(eventually(over, seconds=90, what=f"{done * STUDENTS} conversations are over and looked at"))
+    return dict(eventually(over, seconds=150, what=f"{done * STUDENTS} conversations are over and looked at"))
 
 
 def test_a_scripted_user_is_measured_as_computed_by_hand(

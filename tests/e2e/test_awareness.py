@@ -13,7 +13,7 @@ import openai
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(500)
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3A="
 CONFIG = """
@@ -126,11 +126,10 @@ def test_a_threshold_reaches_the_application_and_survives_a_kill(
     """Told at the second bored turn and not at the third; again only after the boredom went; over a killed control; the
     conversation is recognised by its id; the hung chat receiver delays nothing and ends as a dead letter."""
     got: list[tuple[dict[str, str], bytes]] = []
-    broken = threading.Event()
 
     def app(body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         got.append((headers, body))
-        return (503, b"") if broken.is_set() else (200, b"")
+        return (503, b"") if len(got) == 2 else (200, b"")
 
     with server(model) as upstream, server(app) as app_url, server(lambda *_: None) as chat_url:
         config = CONFIG.format(app=app_url, chat=chat_url, secret=SECRET)
@@ -142,19 +141,19 @@ def test_a_threshold_reaches_the_application_and_survives_a_kill(
         eventually(lambda: got, seconds=60, what="the first webhook")
         lesson.step(3)
         lesson.step(4)
+
+        def delivered() -> int:
+            found = sidecar.json("/api/v1/webhooks/messages?status=delivered&webhook=app")
+            return len(found or ())
+
+        # Killed before that is saved, it would come a second time, under the same id.
+        eventually(lambda: delivered() == 1, seconds=60, what="the first crossing is delivered")
         sidecar.wait_for_control(other_than=sidecar.kill_control())
         lesson.step(5)
-        broken.set()
         lesson.step(6)
-        eventually(lambda: len(got) >= 3, seconds=60, what="an attempt after the first one failed")
-        broken.clear()
-
-        def delivered() -> Any:
-            return len(sidecar.json("/api/v1/webhooks/messages?status=delivered&webhook=app")) == 2
-
-        eventually(delivered, seconds=60, what="both crossings are delivered")
+        eventually(lambda: delivered() == 2, seconds=60, what="both crossings are delivered, the second after a 503")
         bodies = [Webhook(SECRET).verify(body, headers) for headers, body in got]
-        assert [body["data"]["turn"] for body in bodies] == [2, *[6] * (len(got) - 1)]
+        assert [body["data"]["turn"] for body in bodies] == [2, 6, 6]
         assert len({headers["webhook-id"] for headers, _ in got}) == 2
         first = bodies[0]
         assert (first["type"], first["data"]["intensity"], first["data"]["turns"]) == ("emotion_threshold", 8.0, 2)
@@ -166,16 +165,18 @@ def test_a_threshold_reaches_the_application_and_survives_a_kill(
         def dead() -> Any:
             return sidecar.json("/api/v1/webhooks/messages?status=dead&webhook=chat")
 
-        eventually(lambda: len(dead()) == 2, seconds=60, what="dead letters of the chat")
+        # What was under way when control was killed is asked for again once its lease has ended.
+        eventually(lambda: len(dead() or ()) == 2, seconds=150, what="dead letters of the chat")
         assert {letter["reason"] for letter in dead()} == {"timeout"}
         resent = httpx2.post(f"{sidecar.admin}/api/v1/webhooks/messages/{dead()[0]['id']}/resend")
         assert resent.status_code == 202
-        eventually(lambda: len(dead()) == 2, seconds=60, what="it died again")
+        eventually(lambda: len(dead() or ()) == 2, seconds=60, what="it died again")
         listed = {one["name"]: one for one in sidecar.json("/api/v1/webhooks")}
         assert (listed["app"]["send"][0], listed["chat"]["dead"], listed["app"]["dead"]) == ("emotions", 2, 0)
+        by_webhook = 'eqwatch_awareness_reads_total{channel="webhook",outcome="found"}'
+        eventually(lambda: sidecar.metrics().get(by_webhook, 0) >= 1, seconds=60, what="it counts as read")
         samples = sidecar.metrics()
         assert samples['eqwatch_awareness_calls_total{deployment="tutor",outcome="informed"}'] >= 1
-        assert samples['eqwatch_awareness_reads_total{channel="webhook",outcome="found"}'] >= 1
         assert samples['eqwatch_awareness_reads_total{channel="header",outcome="found"}'] >= 1
         assert samples['eqwatch_awareness_age_seconds_count{deployment="tutor"}'] >= 3
         text = sidecar.log.read_text()

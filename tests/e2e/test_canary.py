@@ -1,5 +1,6 @@
 """Benchmark text never meets user traffic: a canary in every item is looked for wherever users' bytes pass."""
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 CANARY = "xylocarpus-canary-7319"
 OPERATOR, CLIENT = "operator-key-of-the-test", "client-key-of-the-test"
@@ -21,7 +22,7 @@ EMOTIONS = ("Resigned", "Relieved", "Content", "Amused")
 class Asked(NamedTuple):
     """One request as the upstream got it."""
 
-    connection: tuple[str, int]
+    connection: int
     headers: str
     body: str
 
@@ -30,13 +31,18 @@ class Asked(NamedTuple):
 def model() -> Iterator[tuple[str, list[Asked]]]:
     """A chat API that recites what it was asked, and sets a cookie with it: the worst model for a leak."""
     got: list[Asked] = []
+    connections = itertools.count()  # an address is used again once its connection is closed
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def setup(self) -> None:
+            super().setup()
+            self.number = next(connections)
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
-            got.append(Asked(self.client_address, str(self.headers), body))
+            got.append(Asked(self.number, str(self.headers), body))
             asked = json.loads(body)
             text = "\n".join(f"{emotion}: 5" for emotion in EMOTIONS) + "\n" + asked["messages"][-1]["content"]
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
@@ -114,7 +120,7 @@ sample_rate = 1.0
             seconds=60,
             what="a probe was asked",
         )
-        metrics = httpx2.get(f"{sidecar.admin}/metrics", trust_env=False).text
+        metrics = httpx2.get(f"{sidecar.admin}/metrics", trust_env=False, timeout=60).text
         log = sidecar.log.read_text()
         seen = list(got)
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 CONFIG = """
 [[deployments]]
@@ -95,10 +95,14 @@ def test_a_probe_that_is_under_way_while_its_conversation_is_erased_is_not_saved
     held.release.set()
     eventually(lambda: scored() == 1, seconds=60, what="the probe is answered")
     say(*said)
-    emotions = eventually(lambda: sidecar.json(f"{path}/emotions"), seconds=60, what="the new turn is followed")
+    emotions = eventually(
+        lambda: (told := sidecar.json(f"{path}/emotions")) and told["emotions"] and told,
+        seconds=60,
+        what="the new turn is followed",
+    )
     assert {reading["turn"] for reading in emotions["emotions"].values()} == {2}
     eventually(lambda: scored() == 2, seconds=60, what="the new turn's probes are answered")
-    sidecar.child.stop()
+    sidecar.stop()
     with sqlite3.connect(sidecar.data_dir / "eqwatch.db") as database:
         turns = {turn for (turn,) in database.execute("SELECT turn FROM probes")}
     database.close()

@@ -17,18 +17,18 @@ batch = 24
 interval = "300ms"
 concurrency = 1
 """
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 def post(url: str, body: Any = None) -> Any:
     data = json.dumps(body).encode() if body is not None else b""
     request = urllib.request.Request(url, data=data, headers={"content-type": "application/json"}, method="POST")
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())
 
 
 def asked(upstream: str) -> int:
-    with urllib.request.urlopen(upstream.removesuffix("/v1") + "/-/stats", timeout=30) as answer:
+    with urllib.request.urlopen(upstream.removesuffix("/v1") + "/-/stats", timeout=60) as answer:
         return int(json.loads(answer.read())["requests"])
 
 
@@ -45,7 +45,7 @@ def test_the_kill_switch(
 
     assert post(f"{sidecar.admin}/api/v1/calls/pause") == {"paused": True, "stopped_by": ["operator"]}
     eventually(
-        lambda: "paused" in sidecar.json("/api/v1/verdicts")[0]["detail"], seconds=30, what="the verdict says why"
+        lambda: "paused" in sidecar.json("/api/v1/verdicts")[0]["detail"], seconds=60, what="the verdict says why"
     )
     stopped_at = asked(upstream)
     assert sidecar.metrics()['eqwatch_calls_paused{reason="operator"}'] == 1
@@ -57,13 +57,14 @@ def test_the_kill_switch(
     sidecar.wait_for_control(other_than=killed)
     assert sidecar.json("/api/v1/calls") == {"paused": True, "stopped_by": ["operator"]}
     skipped = "batch_skipped"
-    eventually(lambda: sidecar.log.read_text().count(skipped) >= 3, seconds=30, what="slots pass without a batch")
+    eventually(lambda: sidecar.log.read_text().count(skipped) >= 3, seconds=60, what="slots pass without a batch")
     assert asked(upstream) == stopped_at + 1  # the user's own
 
     assert post(f"{sidecar.admin}/api/v1/calls/resume") == {"paused": False, "stopped_by": []}
     eventually(lambda: asked(upstream) > stopped_at + 24, seconds=60, what="the batch goes on")
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_a_small_budget_stops_the_benchmark(
     start_sidecar: Callable[..., Any], start_fake_upstream: Callable[..., str], eventually: Callable[..., Any]
 ) -> None:
@@ -83,14 +84,14 @@ currency = "EUR"
         return str(sidecar.json("/api/v1/verdicts")[0]["detail"])
 
     eventually(lambda: "today's budget of 30000" in detail(), seconds=90, what="the verdict says that it is used up")
-    metrics = eventually(
-        lambda: (m := sidecar.metrics()).get('eqwatch_token_budget_remaining{window="day"}', 30_000) < 20_000 and m,
-        seconds=30,
-        what="what is left is exported",
-    )
+    # No call is under way any more: what is used has its last value. What is left is looked up now and then.
     used = sidecar.sum_of("eqwatch_tokens_total")
     assert 10_000 < used <= 30_000
-    assert metrics['eqwatch_token_budget_remaining{window="day"}'] == 30_000 - used
+    metrics = eventually(
+        lambda: (m := sidecar.metrics()).get('eqwatch_token_budget_remaining{window="day"}') == 30_000 - used and m,
+        seconds=90,
+        what="what is left is exported",
+    )
     prompt = metrics['eqwatch_tokens_total{purpose="benchmark",type="prompt"}']
     completion = metrics['eqwatch_tokens_total{purpose="benchmark",type="completion"}']
     money = metrics['eqwatch_spend_total{currency="EUR"}']

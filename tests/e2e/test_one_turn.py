@@ -12,7 +12,7 @@ from openai import OpenAI
 
 from middleware.demo.model_server import MODEL_NAME
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("real-model")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("real-model")]
 
 CONFIG = """
 [[deployments]]
@@ -24,11 +24,11 @@ sample_rate = 1.0
 SECRET_TEXT = "heliotrope"  # a word that no log, metric or table may hold
 
 
-def ask(sidecar: Any, messages: list[Any], *, stream: bool) -> str:
+def ask(sidecar: Any, messages: list[Any], *, stream: bool, conversation: str = "lesson-7") -> str:
     with OpenAI(
         base_url=f"{sidecar.data}/v1",
         api_key="client-key-of-the-test",
-        default_headers={"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": "lesson-7"},
+        default_headers={"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": conversation},
         timeout=120,
     ) as client:
         if not stream:
@@ -54,7 +54,7 @@ def test_a_turn_is_followed_from_the_sdk_to_the_application_over_a_killed_contro
     path = "/api/v1/conversations/lesson-7/emotions"
     seen = eventually(
         lambda: (told := sidecar.json(path)) and told["emotions"] and told,
-        seconds=90,
+        seconds=120,
         what="the first turn's emotions are served",
     )
     assert set(seen["emotions"]) == {"Confusion", "Boredom", "Frustration", "Curiosity"}
@@ -62,7 +62,8 @@ def test_a_turn_is_followed_from_the_sdk_to_the_application_over_a_killed_contro
 
     killed = sidecar.kill_control()
     messages += [{"role": "assistant", "content": first}, {"role": "user", "content": "Hello? Are you still there?"}]
-    assert ask(sidecar, messages, stream=False), "traffic goes on while control is dead"
+    # In another conversation: control may be back before the answer is, and then learns of it.
+    assert ask(sidecar, messages, stream=False, conversation="lesson-8"), "traffic goes on while control is dead"
     sidecar.wait_for_control(other_than=killed)
     restored = sidecar.json(path)
     assert intensities(restored) == intensities(seen), "what was known before the kill is served after it"
@@ -71,15 +72,19 @@ def test_a_turn_is_followed_from_the_sdk_to_the_application_over_a_killed_contro
     assert ask(sidecar, messages, stream=True)
     later = eventually(
         lambda: (told := sidecar.json(path)) and min(r["turn"] for r in told["emotions"].values()) == 3 and told,
-        seconds=90,
+        seconds=120,
         what="the third turn's emotions are served after the restart",
     )
 
-    metrics = sidecar.metrics()
-    assert metrics['eqwatch_requests_total{code="200",deployment="tutor",dialect="openai_chat"}'] == 3
+    # The relay's numbers are as old as its last answer where it is slow.
+    requests = 'eqwatch_requests_total{code="200",deployment="tutor",dialect="openai_chat"}'
+    metrics = eventually(
+        lambda: (m := sidecar.metrics()).get(requests, 0) >= 3 and m, seconds=60, what="the relay's numbers"
+    )
+    assert metrics[requests] == 3
     assert metrics['eqwatch_worker_restarts_total{worker="control"}'] >= 1
     eventually(
-        lambda: sidecar.sum_of("eqwatch_probe_intensity_count") >= 4, seconds=90, what="the intensities are exported"
+        lambda: sidecar.sum_of("eqwatch_probe_intensity_count") >= 4, seconds=120, what="the intensities are exported"
     )
 
     with sqlite3.connect(sidecar.data_dir / "eqwatch.db") as database:
@@ -98,10 +103,10 @@ def test_no_key_and_no_text_is_written_anywhere(
     ask(sidecar, [{"role": "user", "content": f"My {SECRET_TEXT} died and I can't do any maths."}], stream=False)
     eventually(
         lambda: sidecar.json("/api/v1/conversations/lesson-7/emotions"),
-        seconds=90,
+        seconds=120,
         what="the turn's emotions are served",
     )
-    sidecar.child.stop()
+    sidecar.stop()
     written = {path: path.read_bytes() for path in sidecar.data_dir.rglob("*") if path.is_file()}
     written[sidecar.log] = sidecar.log.read_bytes()
     for path, data in written.items():
@@ -123,15 +128,15 @@ def test_kept_content_is_sealed_in_every_file_and_erased_on_demand(
     )
     ask(sidecar, [{"role": "user", "content": f"My {SECRET_TEXT} died. Write to ada@example.org"}], stream=False)
     path = "/api/v1/conversations/lesson-7"
-    kept = eventually(lambda: sidecar.json(f"{path}/content"), seconds=90, what="the turn is kept")
+    kept = eventually(lambda: sidecar.json(f"{path}/content"), seconds=120, what="the turn is kept")
     assert kept["turns"][0]["user"] == f"My {SECRET_TEXT} died. Write to [email]"
-    emotions = eventually(lambda: sidecar.json(f"{path}/emotions"), seconds=90, what="the emotions are served")
-    with httpx2.Client(base_url=sidecar.admin, trust_env=False, timeout=30) as client:
+    emotions = eventually(lambda: sidecar.json(f"{path}/emotions"), seconds=120, what="the emotions are served")
+    with httpx2.Client(base_url=sidecar.admin, trust_env=False, timeout=60) as client:
         erased = client.delete(path).json()
         assert erased["content"] == 1
         assert erased["scores"] >= 1
         assert client.get(f"{path}/content").status_code == client.get(f"{path}/emotions").status_code == 404
-    sidecar.child.stop()
+    sidecar.stop()
     written = {file: file.read_bytes() for file in sidecar.data_dir.rglob("*") if file.is_file()}
     written[sidecar.log] = sidecar.log.read_bytes()
     for file, data in written.items():

@@ -12,7 +12,7 @@ import pytest
 
 from middleware.demo.processes import eqwatch_command
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 CONFIG = """
 [probe]
@@ -57,6 +57,7 @@ def upstream(start_fake_upstream: Callable[..., str], tmp_path: Path) -> str:
     return start_fake_upstream("--script", str(script))
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_a_deployment_that_spent_its_budget_is_left_alone_while_others_are_probed(
     upstream: str, start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
@@ -80,11 +81,11 @@ def test_a_deployment_that_spent_its_budget_is_left_alone_while_others_are_probe
         assert answer.status_code in ((200, 404) if prefix else (200,))
 
     def counted() -> dict[tuple[str, str], float]:
-        found = {}
+        found, samples = {}, sidecar.metrics()
         for deployment in ("tutor", "robot", "shop", "default"):
             for outcome in ("scored", "budget", "not_configured", "opted_out"):
                 key = f'eqwatch_probe_conversations_total{{deployment="{deployment}",outcome="{outcome}"}}'
-                if (value := sidecar.metrics().get(key, 0.0)) > 0:
+                if (value := samples.get(key, 0.0)) > 0:
                     found[deployment, outcome] = value
         return found
 
@@ -105,4 +106,6 @@ def test_a_deployment_that_spent_its_budget_is_left_alone_while_others_are_probe
     assert found["tutor", "scored"] + found["tutor", "budget"] == TURNS
     assert found["shop", "not_configured"] == 1
     assert sum(value for (_, outcome), value in found.items() if outcome == "opted_out") == 2
-    assert sidecar.metrics()['eqwatch_dropped_total{queue="tap",reason="opt_out"}'] == 1
+    # The relay's numbers are as old as its last answer where it is slow.
+    dropped = 'eqwatch_dropped_total{queue="tap",reason="opt_out"}'
+    assert eventually(lambda: sidecar.metrics().get(dropped), seconds=60, what="the relay's count") == 1

@@ -6,7 +6,6 @@ PodMonitor has no schema in any package at hand: its fields are checked by name 
 import base64
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -257,16 +256,17 @@ def test_monitor_and_sidecar_run_with_the_very_configuration_of_the_example(
     manifests: list[dict[str, Any]],
     start_fake_upstream: Callable[..., str],
     eventually: Callable[..., Any],
+    new_port: Callable[[], int],
     tmp_path: Path,
 ) -> None:
     """A conversation through the sidecar is probed by the monitor, which it trusts by the certificate that was made;
     probes are answered, metrics want the token, no secret is in a log."""
     upstream = {"EQWATCH_UPSTREAM_URL": start_fake_upstream(), "EQWATCH_BENCHMARK_ENABLED": "false"}
     upstream["EQWATCH_DEPLOYMENTS"] = _everything_sampled(manifests)
-    admin, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+    admin, metrics = (f"127.0.0.1:{new_port()}" for _ in range(2))
     child, environment = installed(monitor, {"0.0.0.0:8081": admin}, **upstream)
     trust = str(tmp_path / "ca.crt")
-    with httpx2.Client(verify=_context(trust), timeout=20, trust_env=False) as client:
+    with httpx2.Client(verify=_context(trust), timeout=60, trust_env=False) as client:
         python, *probe = monitor["livenessProbe"]["exec"]["command"]
         assert python == "python3"
         probe[-1] = probe[-1].replace("127.0.0.1:8081", admin)
@@ -283,7 +283,8 @@ def test_monitor_and_sidecar_run_with_the_very_configuration_of_the_example(
         host, port = relay.ready(60.0)
         for name in ("startupProbe", "livenessProbe", "readinessProbe"):
             path = sidecar[name]["httpGet"]["path"]
-            assert urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=20).status == 200
+            with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=60) as answer:
+                assert answer.status == 200
         body = {"model": "small", "messages": [{"role": "user", "content": "I am lost in this."}]}
         sent = urllib.request.Request(
             f"http://{host}:{port}/v1/chat/completions",
@@ -294,14 +295,23 @@ def test_monitor_and_sidecar_run_with_the_very_configuration_of_the_example(
 
         def probed() -> bool:
             """Traffic never waits for the side that observes it, so the first turns may come too early for that."""
-            assert urllib.request.urlopen(sent, timeout=30).status == 200
+            with urllib.request.urlopen(sent, timeout=60) as answer:
+                assert answer.status == 200
             text = client.get(f"https://{admin}/metrics", headers=read).text
             return f'{PREFIX}probe_conversations_total{{deployment="tutor",outcome="scored"' in text
 
         eventually(probed, seconds=90, what="the monitor has probed a turn that the sidecar reported")
         mine = {"authorization": f"Bearer {own['EQWATCH_ADMIN_TOKEN']}"}
-        shown = httpx2.get(f"http://{metrics}/metrics", headers=mine, timeout=20, trust_env=False)
-        assert f"{PREFIX}requests_total" in shown.text
+
+        def shown() -> bool:
+            """Its listener starts beside the reports, and may come after the first of them."""
+            try:
+                told = httpx2.get(f"http://{metrics}/metrics", headers=mine, timeout=60, trust_env=False)
+            except httpx2.ConnectError:
+                return False
+            return f"{PREFIX}requests_total" in told.text
+
+        eventually(shown, seconds=60, what="the sidecar's own metrics")
     logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
     hidden = {v for k, v in (environment | own).items() if k.endswith(("_TOKEN", "_SALT", "_API_KEY"))}
     assert not [value for value in hidden if value in logs]
@@ -316,8 +326,3 @@ def _everything_sampled(manifests: list[dict[str, Any]]) -> str:
 
 def _context(ca_file: str) -> Any:
     return ssl.create_default_context(cafile=ca_file)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -49,7 +49,7 @@ def run_to_carry_out(request: RunRequest, store: Store, data_dir: Path, *, at: f
     unfinished = None if fresh else store.unfinished_run(MANUAL, request.protocol.key, request.model)
     if unfinished is not None and _same(unfinished, request, at):
         with held(data_dir, unfinished.id) as ours:
-            if ours:
+            if ours and _open(store, unfinished):  # whoever had it may have finished it just before
                 yield unfinished
                 return
     new = _new_run(request, at)
@@ -62,6 +62,11 @@ def _same(run: Run, request: RunRequest, at: float) -> bool:
     return asked == (request.upstream, request.item_ids, request.passes) and (
         0 <= at - run.started_at <= _RESUME_WITHIN_SECONDS
     )
+
+
+def _open(store: Store, run: Run) -> bool:
+    found = store.run(run.id)
+    return found is not None and found.status != "finished"
 
 
 def _new_run(request: RunRequest, at: float) -> Run:
@@ -92,7 +97,17 @@ def held(data_dir: Path, run_id: str) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        if not _lies_at(path, descriptor):  # its hold ended between our two steps, and another one may have begun
+            yield False
+            return
         yield True
         path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def _lies_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

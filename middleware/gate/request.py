@@ -106,14 +106,14 @@ def gate_to_carry_out(
     known = None if fresh else _unfinished(store, name, request, at)
     if known is not None:
         with held(data_dir, known.gate_id) as ours:
-            if ours:
+            if ours and known == _unfinished(store, name, request, at):  # whoever had it may have finished it
                 yield known
                 return
     new = _runs(request, f"gate-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", at)
-    for run in new.all:
-        store.begin_run(run)
-    store.save_state(name, {"gate_id": new.gate_id, "started_at": at})
-    with held(data_dir, new.gate_id):
+    with held(data_dir, new.gate_id):  # before others can find it
+        for run in new.all:
+            store.begin_run(run)
+        store.save_state(name, {"gate_id": new.gate_id, "started_at": at})
         yield new
 
 

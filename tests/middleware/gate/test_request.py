@@ -1,8 +1,10 @@
 """What a gate is asked, and which unfinished gate goes on."""
 
+import fcntl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,3 +82,37 @@ def test_nothing_to_compare(request_: GateRequest) -> None:
     """A model against itself is a mistake, not a pass."""
     with pytest.raises(ConfigurationError, match="name another model"):
         replace(request_, candidate=request_.baseline)
+
+
+def test_a_gate_is_held_before_others_can_find_it(
+    request_: GateRequest, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same request just as a new gate is saved begins one of its own: no gate is carried out by two processes."""
+    really_save, others = store.save_state, []
+
+    def save_state(*arguments: Any) -> Any:
+        saved = really_save(*arguments)
+        monkeypatch.setattr(store, "save_state", really_save)
+        others.append(gate_id(request_, store, tmp_path, at=101.0))
+        return saved
+
+    monkeypatch.setattr(store, "save_state", save_state)
+    with gate_to_carry_out(request_, store, tmp_path, at=100.0, fresh=False) as runs:
+        assert len({runs.gate_id, *others}) == 2
+
+
+def test_a_gate_that_another_process_just_finished_is_over(
+    request_: GateRequest, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finished between the look for an unfinished gate and the hold on it: a new one begins."""
+    first = gate_id(request_, store, tmp_path)
+    really_lock = fcntl.flock
+
+    def lock(*arguments: Any) -> None:
+        monkeypatch.setattr(fcntl, "flock", really_lock)
+        for role in ("baseline", "candidate"):
+            store.finish_run(f"{first}-{role}", "finished", 1.0, 20, 101.0)
+        really_lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    assert gate_id(request_, store, tmp_path, at=102.0) != first

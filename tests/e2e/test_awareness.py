@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -184,14 +184,16 @@ def test_a_threshold_reaches_the_application_and_survives_a_kill(
 
 
 def test_the_next_response_carries_the_last_turns_estimate(
-    start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
+    stack: ExitStack, start_sidecar: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
     """Read with the official SDK: on responses of a request that names its conversation, on no other, and never on the
     first; streamed or not, the body is the upstream's."""
     deployment = CONFIG.partition("[[webhooks]]")[0]
     with server(model) as upstream:
         sidecar = start_sidecar(upstream, deployment, EQWATCH_UPSTREAM_API_KEY="operator")
-        client = openai.OpenAI(base_url=f"{sidecar.data}/v1", api_key="client", max_retries=0, timeout=60)
+        client = stack.enter_context(
+            openai.OpenAI(base_url=f"{sidecar.data}/v1", api_key="client", max_retries=0, timeout=60)
+        )
         named = {"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": "sdk-1"}
 
         def ask(step: int, headers: dict[str, str]) -> Any:

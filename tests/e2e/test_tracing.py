@@ -13,6 +13,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+pytestmark = pytest.mark.timeout(400)
+
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 STATE = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
 SAID = "My cat has died and nobody at work noticed."
@@ -82,7 +84,7 @@ def post(url: str, **headers: str) -> int:
     body = {"model": "small", "messages": [{"role": "user", "content": SAID}]}
     given = {"content-type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
     request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), given)
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         answer.read()
         return int(answer.status)
 
@@ -141,7 +143,7 @@ def test_probes_are_told_to_the_collector_and_its_death_hurts_nobody(
     request = urllib.request.Request(
         f"{sidecar.admin}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         text = answer.read().decode()
     exemplars = re.findall(r"# (\{.*?\}) ", "\n".join(x for x in text.splitlines() if x.startswith("eqwatch_probe_i")))
     assert exemplars

@@ -53,7 +53,7 @@ class Application:
         """End of input; the exit code."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(60)
+        return self.process.wait(120)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def start_example(stack: Any, tmp_path: Path) -> Callable[..., Application]:
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        stack.callback(process.wait, 20)
+        stack.callback(process.wait, 60)
         stack.callback(process.kill)
         return Application(process, said)
 

@@ -148,7 +148,7 @@ def test_the_commands_and_files_of_the_example_run(
         _, port = sidecar.ready(60.0)
         check = services["eqwatch"]["healthcheck"]["test"]
         assert check[:2] == ["CMD", "python3"]
-        code = check[3].replace(":8080", f":{port}")
+        code = check[3].replace(":8080", f":{port}").replace("timeout=3", "timeout=60")
         subprocess.run([sys.executable, *check[2:3], code], check=True, timeout=60)
 
         eventually(lambda: _status(f"http://{admin}/metrics", "") == 401, seconds=60, what="no token, no metrics")
@@ -191,4 +191,4 @@ def _text(url: str, token: str) -> str:
 
 def _open(url: str, token: str) -> Any:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20)
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60)

@@ -142,7 +142,7 @@ class ChatApi:
         streamed = b'"stream":true' in request.body.replace(b" ", b"")
         if scenario in {"reset", "hang", "close"}:
             if scenario == "hang":
-                self.released.wait(20)
+                self.released.wait(60)
             if scenario == "reset":
                 wire.reset()
             return False
@@ -181,7 +181,7 @@ class ChatApi:
             if number == 3 and cut == "cut":
                 return False
             if number == 3 and cut == "stall":
-                self.released.wait(20)
+                self.released.wait(60)
                 return False
             wire.send(b"%x\r\n%s\r\n" % (len(event), event))
         wire.send(b"0\r\n\r\n")
@@ -190,24 +190,24 @@ class ChatApi:
 
 @dataclass
 class Places:
-    """Base addresses: of the API itself, and of the relay in front of it."""
+    """Base addresses: of the API itself, of the relay in front of it, and of one that gives up soon."""
 
     direct: str
     relay: str
+    impatient: str
     api: ChatApi
 
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
-    """The scripted API, and a relay in front of it with a short limit on the first byte."""
+    """The scripted API, a relay in front of it, and another one with a short limit on the first byte."""
     api = ChatApi()
     server = ThreadedUpstream(api.serve)
-    relay = start_relay(
-        tmp_path_factory.mktemp("relay"),
-        UpstreamTarget("http", "127.0.0.1", server.port),
-        timeouts=Timeouts(first_byte=3.0, idle=3.0),
-    )
-    yield Places(f"http://127.0.0.1:{server.port}", relay.url, api)
+    target = UpstreamTarget("http", "127.0.0.1", server.port)
+    relay = start_relay(tmp_path_factory.mktemp("relay"), target)
+    impatient = start_relay(tmp_path_factory.mktemp("impatient"), target, timeouts=Timeouts(first_byte=1.0))
+    yield Places(f"http://127.0.0.1:{server.port}", relay.url, impatient.url, api)
     api.released.set()
+    impatient.stop()
     relay.stop()
     server.close()

@@ -1,6 +1,7 @@
 """GET /api/v1/events as server-sent events: what is stored first, then what happens."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -30,6 +31,9 @@ _PAGE = 500
 _CAUGHT_UP_SECONDS = 3600.0
 _CAUGHT_UP = 1000
 _STUCK_SECONDS = 30.0
+# Ids of a replay that may come once more: more than a subscription has room for while it is read.
+_REPLAYED = 1000
+_NOWHERE = (-1, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +122,34 @@ def router(state: AdminState) -> APIRouter:
 async def _stream(
     state: AdminState, subscribed: Subscription, wants: Wanted, cursor: _Cursor
 ) -> AsyncIterator[ServerSentEvent]:
-    # Subscribed before the replay: what comes from both is skipped, an event by its id, an estimate by its time.
+    # Subscribed before the replay: what comes from both is skipped, an event by its id, an estimate by its turn. Not by
+    # how far the reader is: of two that were saved at the same moment the later one may be told first.
+    begin = cursor.event or 0
+    replayed: deque[int] = deque(maxlen=_REPLAYED)
     async for event in _replayed(state, cursor.event):
         cursor.event = event.id
+        replayed.append(event.id)
         if wants(event):
             yield _message(event, cursor)
+    caught_up: dict[str, tuple[int, float]] = {}
     if wants.estimates:
         for told in await _caught_up(state, wants, cursor.estimate):
+            caught_up[told.result.conversation] = _place(told)
             _note_read(state, wants, told)
             yield _estimate(state, told, cursor)
-    known = cursor.estimate or 0
     while (news := await subscribed.next()) is not None:
         if isinstance(news, Told):
-            if _micros(news.at) > known:
+            if _place(news) > caught_up.get(news.result.conversation, _NOWHERE):
                 _note_read(state, wants, news)
                 yield _estimate(state, news, cursor)
-        elif news.id == 0 or news.id > (cursor.event or 0):
+        elif news.id == 0 or (news.id > begin and news.id not in replayed):
             cursor.event = max(news.id, cursor.event or 0)
             yield _message(news, cursor)
+
+
+def _place(told: Told) -> tuple[int, float]:
+    """In its conversation."""
+    return told.result.turn, told.at
 
 
 def _note_read(state: AdminState, wants: Wanted, told: Told) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,24 @@ def test_a_stream_begins_once_other_processes_are_followed(admin):
         assert stream.status_code == 200
     waiting.result(20)
     assert order == ["followed", "answered"]
+
+
+def test_of_two_events_saved_at_once_both_are_told(admin):
+    """Whichever of them is published first; one that the replay told already is not told again."""
+    saved = [replace(event(number), id=admin.store.save_event(event(number))) for number in range(3)]
+    with (
+        admin.client() as client,
+        client.stream("GET", "/api/v1/events") as live,
+        client.stream("GET", "/api/v1/events?since=0") as replayed,
+    ):
+        told = messages(replayed.iter_lines())
+        before = [next(told)["id"] for _ in saved]
+        for one in reversed(saved):
+            admin.loop.call_soon_threadsafe(admin.state.feed.publish, one)
+        later = str(admin.publish(event(3)).id)
+        assert [*before, next(told)["id"]] == ["1", "2", "3", later]
+        found = messages(live.iter_lines())
+        assert [next(found)["id"] for _ in range(4)] == ["3", "3", "3", later], "each with how far the reader is"
 
 
 def test_too_many_streams_are_refused_before_they_start(serve):
@@ -261,6 +280,22 @@ def test_a_reconnecting_reader_gets_the_estimates_that_it_missed(admin):
         assert [json.loads(next(found)["data"])["details"]["turn"] for _ in range(2)] == [2, 3]
         admin.publish(event(1))
         assert next(found)["id"].startswith("2.")
+
+
+def test_an_estimate_that_is_saved_late_is_told(admin):
+    """Also where one of another conversation, whose judge answered later, was told before it."""
+    admin.store.save_probe(estimate(5, "hashed-quick"))
+    with (
+        admin.client(**{"last-event-id": f"0.{round(NOW * 1e6)}"}) as client,
+        client.stream("GET", "/api/v1/events?type=emotions") as stream,
+    ):
+        found = messages(stream.iter_lines())
+        turns = [json.loads(next(found)["data"])["details"]["turn"]]
+        tell(admin, estimate(5, "hashed-quick"))
+        tell(admin, estimate(3, "hashed-slow"))
+        tell(admin, estimate(6, "hashed-quick"))
+        turns += [json.loads(next(found)["data"])["details"]["turn"] for _ in range(2)]
+    assert turns == [5, 3, 6]
 
 
 @pytest.mark.parametrize("odd", ["x", "1.", "-1", "1.2.3", "9" * 19])

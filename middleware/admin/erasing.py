@@ -35,8 +35,8 @@ def router(state: AdminState) -> APIRouter:
     @routes.delete("/{conversation}", summary="Erase everything that is known of a conversation")
     async def erase(conversation: str) -> ErasedBody:
         keys = list(state.conversation_keys(conversation))
-        state.forget(keys)
         erased = await asyncio.to_thread(state.store.erase, keys)
+        state.forget(keys)  # after the store: what was being saved until then is in memory by now
         return ErasedBody(
             conversation=conversation,
             scores=erased.scores,

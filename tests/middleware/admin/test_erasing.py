@@ -74,3 +74,13 @@ def test_erasing_removes_from_store_and_memory_and_is_no_error_twice(serve: Call
     assert first == {"conversation": "conv-1", "scores": 1, "content": 1, "events": 0, "places": 0}
     assert (second["scores"], second["content"]) == (0, 0)
     assert forgotten[0] == ["conv-1", "hashed-conv-1"]
+
+
+def test_memory_forgets_once_the_store_has_erased(serve: Callable[..., Any]) -> None:
+    """What was being saved until then is in memory by then; so nothing is told of it afterwards."""
+    left: list[int] = []
+    admin = serve(forget=lambda keys: left.append(sum(len(admin.store.emotions_of(key)) for key in keys)))
+    fill(admin.store)
+    with admin.client() as client:
+        assert client.delete(PATH).json()["scores"] == 1
+    assert left == [0]

@@ -25,6 +25,10 @@ _RUNS = 120
 _PROBES = 5_000
 _PROBES_OF_A_DAY = 20_000
 _EVENTS = 400
+# Of two transactions the one that got the lower id may end later, and a result waits while the store is away: a few
+# events are read again, and so is a day that was over only just before it was read.
+_AGAIN = 50
+_SETTLED_SECONDS = 3_600.0
 _DEGRADED = frozenset({"regressed", "changed", "suspected"})
 
 
@@ -133,15 +137,19 @@ class StatusReader:
             found |= {run.id: run for run in store.runs(deployment, _RUNS)}
         runs = sorted(found.values(), key=lambda run: (run.started_at, run.id), reverse=True)
         lines = tuple(self._finished.get(run.id) or run_line(run, store.item_results(run.id)) for run in runs)
-        self._finished = {line.run.id: line for line in lines if line.run.status != "running"}
+        # One that was stopped goes on later, under its id.
+        self._finished = {line.run.id: line for line in lines if line.run.status == "finished"}
         return lines
 
     def _newest_events(self) -> list[Event]:
-        while page := self._state.store.events(self._last_event, _EVENTS):
+        since = max(0, self._last_event - _AGAIN)
+        while page := self._state.store.events(since, _EVENTS):
             # Thresholds are the application's business, and would push out everything else.
-            shown = [event for event in page if event.kind != "emotion_threshold"]
-            self._events = [*self._events, *shown][-_EVENTS:]
-            self._last_event = page[-1].id
+            shown = {event.id: event for event in page if event.kind != "emotion_threshold"}
+            known = {event.id: event for event in self._events} | shown
+            self._events = [known[number] for number in sorted(known)][-_EVENTS:]
+            since = page[-1].id
+        self._last_event = max(self._last_event, since)
         return self._events
 
     def _subject(self, found: Verdict, lines: Sequence[RunLine], events: Sequence[Event]) -> Subject:
@@ -186,12 +194,12 @@ class StatusReader:
         known = {}
         for back in range(_DAYS):
             begin = today - back * _DAY_SECONDS
-            if back and begin in self._days:
+            if begin in self._days:
                 known[begin] = self._days[begin]
                 continue
             probes = self._state.store.probes(since=begin, until=begin + _DAY_SECONDS, limit=_PROBES_OF_A_DAY)
             known[begin] = band_counts(probes)
-        self._days = known
+        self._days = {begin: known[begin] for begin in known if now >= begin + _DAY_SECONDS + _SETTLED_SECONDS}
         return known
 
     def _budget(self, now: float) -> Budget:

@@ -83,6 +83,53 @@ def test_finished_runs_and_past_events_are_read_once(admin, run_of):
     assert [event.kind for event in second.events] == ["benchmark_paused"]
 
 
+def test_a_run_that_was_stopped_is_read_until_it_has_finished(admin, run_of):
+    """It goes on under the same id, and the page must not keep saying that it was stopped."""
+    run = run_of(1, NOW - 100, items=1)
+    admin.store.begin_run(run)
+    admin.store.finish_run(run.id, "stopped", None, None, NOW - 50)
+    reader = StatusReader(admin.state)
+    (stopped,) = reader.read((), NOW).runs
+    admin.store.begin_run(run)
+    admin.store.save_item(results(run, "s", [7.0])[0])
+    admin.store.finish_run(run.id, "finished", 70.0, 1, NOW)
+    (finished,) = reader.read((), NOW).runs
+    assert (stopped.run.status, finished.run.status, finished.score) == ("stopped", "finished", 70.0)
+
+
+def test_an_event_that_is_there_late_has_its_place(admin, monkeypatch):
+    """Of two transactions the one that got the lower id may end later; each event is shown once, in order."""
+    for number in range(60):
+        admin.store.save_event(Event("benchmark_paused", f"d{number}", NOW))
+    stored, late = admin.store.events, {58}
+    monkeypatch.setattr(
+        admin.store, "events", lambda since, limit: [one for one in stored(since, limit) if one.id not in late]
+    )
+    reader = StatusReader(admin.state)
+    assert [event.id for event in reader.read((), NOW).events][:3] == [60, 59, 57]
+    late.clear()
+    assert [event.id for event in reader.read((), NOW).events] == list(range(60, 0, -1))
+
+
+def test_a_day_is_read_once_after_all_of_it_was_saved(serve):
+    """A result may wait for the store past midnight; an hour later its day is known for good."""
+    admin = serve(deployments=_deployments())
+    midnight = NOW - NOW % 86_400
+    reader = StatusReader(admin.state)
+
+    def joy(now: float) -> int:
+        (found,) = reader.read((), now).emotions
+        return sum(day.turns for row in found.emotions for day in row.days)
+
+    admin.store.save_probe(_probe(1, {"Joy": 5.0}, at=midnight - 20))
+    assert joy(midnight + 1) == 1
+    admin.store.save_probe(_probe(2, {"Joy": 5.0}, at=midnight - 10))
+    assert joy(midnight + 2) == 2
+    assert joy(midnight + 3601) == 2
+    admin.store.save_probe(_probe(3, {"Joy": 5.0}, at=midnight - 5))
+    assert joy(midnight + 3602) == 2
+
+
 def test_a_gate_run_is_no_point_of_the_history(admin, run_of):
     """A candidate's score does not belong to the line of the model in production."""
     for number, purpose in enumerate(("batch", "gate")):

@@ -1,8 +1,10 @@
 """The fake upstream over a real socket: recordings, upgrades, scripts, faults; the official SDK as its client."""
 
 import json
+import socket
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -14,10 +16,11 @@ from scorer.items import ItemSet
 from scorer.prompts import answer_schema, question
 
 Serve = Callable[[FakeUpstream], str]
+PATIENCE = 60.0
 
 
 def sdk(url: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=30)
+    return openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=PATIENCE)
 
 
 def ask(url: str, content: str, model: str = "m", **options) -> str:
@@ -29,6 +32,13 @@ def ask(url: str, content: str, model: str = "m", **options) -> str:
 
 def prompt_of(item_set: ItemSet, number: int, *, revise: bool = False) -> str:
     return question(item_set.items[number], revise=revise)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def with_faults(fake: FakeUpstream, *specs: str) -> FakeUpstream:
@@ -104,11 +114,12 @@ def test_upgrade_by_switch(serve_fake: Serve, fake: FakeUpstream, small_set: Ite
     fake.stages = Stages({"m": [perfect, weaker], "other": [perfect]})
     url = serve_fake(fake)
     assert ask(url, prompt_of(small_set, 0)).startswith("Joy: 7")
-    answer = httpx2.post(url.removesuffix("/v1") + "/-/switch?model=m")
+    answer = httpx2.post(url.removesuffix("/v1") + "/-/switch?model=m", timeout=PATIENCE)
     assert answer.json() == {"m": 1, "other": 0}
     assert ask(url, prompt_of(small_set, 0)) == "Joy: 0"
     assert ask(url, prompt_of(small_set, 0), model="other").startswith("Joy: 7")
-    assert httpx2.post(url.removesuffix("/v1") + "/-/switch?model=unknown").status_code == 404
+    unknown = httpx2.post(url.removesuffix("/v1") + "/-/switch?model=unknown", timeout=PATIENCE)
+    assert unknown.status_code == 404
 
 
 def test_upgrade_by_clock(perfect: Recording) -> None:
@@ -160,7 +171,7 @@ def test_question_about_a_user(serve_fake: Serve, small_set: ItemSet) -> None:
 
 def test_invalid_request(serve_fake: Serve, fake: FakeUpstream) -> None:
     """A body that is no chat request is refused in the API's error shape."""
-    answer = httpx2.post(f"{serve_fake(fake)}/chat/completions", json={"model": "m"})
+    answer = httpx2.post(f"{serve_fake(fake)}/chat/completions", json={"model": "m"}, timeout=PATIENCE)
     assert answer.status_code == 400
     assert "messages" in answer.json()["error"]["message"]
 
@@ -190,11 +201,19 @@ def test_retry_after(serve_fake: Serve, fake: FakeUpstream) -> None:
 
 
 def test_hang(serve_fake: Serve, fake: FakeUpstream) -> None:
-    """A hanging request never gets an answer, and the server notices when the client leaves."""
+    """A hanging request gets no answer while later ones do, and the server notices when the client leaves."""
     url = serve_fake(with_faults(fake, "hang:first=1"))
-    with pytest.raises(httpx2.ReadTimeout):
-        httpx2.post(f"{url}/chat/completions", json={"model": "m", "messages": []}, timeout=0.2)
-    assert ask(url, "Hello")
+    body = b'{"model": "m", "messages": []}'
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: fake\r\ncontent-length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(url).port)) as client:
+        client.sendall(head.encode() + b"content-type: application/json\r\n\r\n" + body)
+        until(lambda: fake.counts["fault:hang"] == 1)
+        assert ask(url, "Hello")
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
+        assert fake.in_flight == 1
+    until(lambda: fake.in_flight == 0)
 
 
 def test_broken_stream(serve_fake: Serve, fake: FakeUpstream) -> None:
@@ -203,10 +222,10 @@ def test_broken_stream(serve_fake: Serve, fake: FakeUpstream) -> None:
     url = serve_fake(with_faults(fake, "truncated:first=1", "malformed-sse:first=2"))
     with (
         pytest.raises(httpx2.TransportError),
-        httpx2.stream("POST", f"{url}/chat/completions", json=body) as answer,
+        httpx2.stream("POST", f"{url}/chat/completions", json=body, timeout=PATIENCE) as answer,
     ):
         answer.read()
-    with httpx2.stream("POST", f"{url}/chat/completions", json=body) as answer:
+    with httpx2.stream("POST", f"{url}/chat/completions", json=body, timeout=PATIENCE) as answer:
         content = answer.read()
     assert b'data: {"choices": [{"delta"\n\n' in content
     assert content.endswith(b"data: [DONE]\n\n")
@@ -237,11 +256,11 @@ def test_faults_can_be_changed(serve_fake: Serve, fake: FakeUpstream) -> None:
     """A storm begins and ends while the server runs, and what was injected is counted."""
     url = serve_fake(fake)
     origin = url.removesuffix("/v1")
-    assert httpx2.post(f"{origin}/-/faults", json=["500"]).status_code == 204
+    assert httpx2.post(f"{origin}/-/faults", json=["500"], timeout=PATIENCE).status_code == 204
     with pytest.raises(openai.InternalServerError):
         ask(url, "Hello")
-    assert httpx2.post(f"{origin}/-/faults", json=[]).status_code == 204
+    assert httpx2.post(f"{origin}/-/faults", json=[], timeout=PATIENCE).status_code == 204
     assert ask(url, "Hello")
-    assert httpx2.post(f"{origin}/-/faults", json=["earthquake"]).status_code == 400
-    stats = httpx2.get(f"{origin}/-/stats").json()
+    assert httpx2.post(f"{origin}/-/faults", json=["earthquake"], timeout=PATIENCE).status_code == 400
+    stats = httpx2.get(f"{origin}/-/stats", timeout=PATIENCE).json()
     assert (stats["requests"], stats["fault"], stats["in_flight"]) == (2, {"500": 1}, 0)

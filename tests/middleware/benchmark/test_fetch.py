@@ -56,7 +56,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def http() -> Iterator[httpx2.Client]:
-    with download_client(timeout_seconds=5) as client:
+    with download_client(timeout_seconds=60) as client:
         yield client
 
 

@@ -17,7 +17,7 @@ from middleware.benchmark.runner import LeaseLost, RetryPolicy, UpstreamGaveUp, 
 from middleware.errors import StoreUnavailable, UpstreamError
 from middleware.records.benchmark import ItemResult, Run
 from middleware.store import Fence, Store
-from middleware.upstream import UpstreamClient
+from middleware.upstream import UpstreamClient, http_client
 from scorer.items import ItemSet
 
 Serve = Callable[[FakeUpstream], str]
@@ -52,13 +52,12 @@ def carry_out(
     store: Store,
     url: str,
     *,
-    timeout_seconds: float = 30.0,
     limiter: Limiter | None = None,
     client_type: type[UpstreamClient] = UpstreamClient,
     **options: Any,
 ) -> RunReport:
     async def scenario() -> RunReport:
-        async with client_type(base_url=url, api_key="k", timeout_seconds=timeout_seconds) as client:
+        async with client_type(base_url=url, api_key="k") as client:
             options.setdefault("retry", QUICK)
             limits = limiter or Limiter(ConcurrencyRule(4))
             return await run_benchmark(run, item_set, client=client, store=store, limiter=limits, **options)
@@ -91,32 +90,59 @@ def test_run(serve_fake: Serve, fake: FakeUpstream, small_set: ItemSet, store: S
 def test_concurrency(serve_fake: Serve, fake: FakeUpstream, small_set: ItemSet, store: Store) -> None:
     """Calls go out at the configured concurrency from the start, and never more."""
     fake.latency = 0.1
-    carry_out(new_run(small_set), small_set, store, serve_fake(fake), limiter=Limiter(ConcurrencyRule(5)))
-    assert fake.most_in_flight == 5
+    under_way, most, full = 0, 0, asyncio.Event()
+
+    class Waiting(UpstreamClient):
+        async def complete(self, messages: Any, **parameters: Any) -> Any:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            if under_way == 5:
+                full.set()
+            await full.wait()
+            try:
+                return await super().complete(messages, **parameters)
+            finally:
+                under_way -= 1
+
+    limiter = Limiter(ConcurrencyRule(5))
+    carry_out(new_run(small_set), small_set, store, serve_fake(fake), limiter=limiter, client_type=Waiting)
+    assert most == 5
 
 
 def test_every_outcome_is_kept_apart(
     serve_fake: Serve, fake: FakeUpstream, small_set: ItemSet, store: Store, perfect: Recording
 ) -> None:
     """Scored, unparseable, refused, truncated, failed and timed-out calls are six different things."""
-    texts = dict(perfect.texts) | {"i0": "I can't say.", "i1": "I'm sorry, but I cannot help with that request."}
+    texts = dict(perfect.texts) | {"i1": "I'm sorry, but I cannot help with that request."}
     fake.stages = Stages({"m": [Recording(revise=False, texts=texts, fingerprint="fp")]})
-    url = serve_fake(faulty(fake, "hang:first=1", "cut-off:every=7", "500:every=19"))
-    report = carry_out(
-        new_run(small_set),
-        small_set,
-        store,
-        url,
-        timeout_seconds=2.0,
-        limiter=Limiter(ConcurrencyRule(1)),
-        retry=RetryPolicy(attempts=1),
-    )
-    # Asked one after another: i0 hangs, i6 and i13 are cut off, i18 meets the 500.
+    url = serve_fake(faulty(fake, "cut-off:every=7", "500:every=19"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes a connection and never answers
+
+        class OneHangs(UpstreamClient):
+            async def complete(self, messages: Any, **parameters: Any) -> Any:
+                if "The 0. bridge" not in messages[-1]["content"]:
+                    return await super().complete(messages, **parameters)
+                there = f"http://127.0.0.1:{silent.getsockname()[1]}"
+                async with http_client() as http:
+                    client = UpstreamClient(base_url=there, api_key="k", timeout_seconds=0.2, http=http)
+                    return await client.complete(messages, **parameters)
+
+        report = carry_out(
+            new_run(small_set),
+            small_set,
+            store,
+            url,
+            client_type=OneHangs,
+            limiter=Limiter(ConcurrencyRule(1)),
+            retry=RetryPolicy(attempts=1),
+        )
+    # Asked one after another: i0 hangs, i7 and i14 are cut off, i19 meets the 500.
     results = {result.item_id: result for result in report.results}
     assert (results["i0"].outcome, results["i0"].reason) == ("timeout", "timeout")
     assert (results["i1"].outcome, results["i1"].score) == ("refused", None)
-    assert [results[name].outcome for name in ("i6", "i13")] == ["truncated", "truncated"]
-    assert (results["i18"].outcome, results["i18"].reason) == ("api_error", "server_error")
+    assert [results[name].outcome for name in ("i7", "i14")] == ["truncated", "truncated"]
+    assert (results["i19"].outcome, results["i19"].reason) == ("api_error", "server_error")
     assert report.outcomes == {"scored": 15, "refused": 1, "truncated": 2, "timeout": 1, "api_error": 1}
     assert report.score.parseable == 15
     assert report.score.points == 100.0
@@ -185,9 +211,15 @@ def test_cancelled_run_goes_on(serve_fake: Serve, fake: FakeUpstream, small_set:
     assert 7 <= saved < 20
     stopped = store.unfinished_run("manual", run.protocol.key, "m")
     assert stopped is not None
-    asked_before = fake.requests
-    report = carry_out(stopped, small_set, store, url)
-    assert fake.requests - asked_before == 20 - saved
+    asked: list[Any] = []
+
+    class Noting(UpstreamClient):
+        async def complete(self, messages: Any, **parameters: Any) -> Any:
+            asked.append(messages)
+            return await super().complete(messages, **parameters)
+
+    report = carry_out(stopped, small_set, store, url, client_type=Noting)
+    assert len(asked) == 20 - saved
     assert (report.score.points, report.outcomes) == (100.0, {"scored": 20})
     assert store.unfinished_run("manual", run.protocol.key, "m") is None
 

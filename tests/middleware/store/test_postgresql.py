@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import psutil
 import pytest
@@ -32,7 +32,8 @@ def test_connections_that_the_server_dropped_are_replaced(postgresql: Store, pos
     engine = create_engine(postgresql_url)
     with engine.connect() as connection:
         connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'eqwatch'")
+            # With a time the server tells it once they are gone.
+            text("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'eqwatch'")
         )
     engine.dispose()
     assert postgresql.load_state("x") == {"n": 1}
@@ -42,18 +43,19 @@ def test_a_frozen_server_is_unavailable_in_bounded_time_and_comes_back(
     postgresql: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one statement is stuck, and nothing that failed is half written."""
-    monkeypatch.setattr("middleware.store.engine.BUSY_SECONDS", 0.2)
-    monkeypatch.setattr("middleware.store.engine.STATEMENT_SECONDS", 0.2)
     postgresql.save_state("x", {"n": 1})
     engine = create_engine(postgresql_url)
     with engine.connect() as kept:
         backend = psutil.Process(kept.execute(text("SELECT pg_backend_pid()")).scalar_one())
         parent = backend.parent()
         assert parent is not None
-        with ExitStack() as thaw:
-            for process in [parent, *parent.children()]:
-                process.send_signal(signal.SIGSTOP)
-                thaw.callback(process.send_signal, signal.SIGCONT)
+        with ExitStack() as thaw, monkeypatch.context() as impatient:
+            stopped(parent, thaw)
+            for process in parent.children():  # whose parent begins no other ones any more
+                with suppress(psutil.NoSuchProcess):  # the end of a connection that was closed before
+                    stopped(process, thaw)
+            impatient.setattr("middleware.store.engine.BUSY_SECONDS", 0.2)
+            impatient.setattr("middleware.store.engine.STATEMENT_SECONDS", 0.2)
             with pytest.raises(StoreUnavailable) as caught:
                 postgresql.save_state("x", {"n": 2})
             assert caught.value.reason in ("connection", "timeout")
@@ -63,23 +65,28 @@ def test_a_frozen_server_is_unavailable_in_bounded_time_and_comes_back(
     assert postgresql.load_state("x") == {"n": 3}
 
 
+def stopped(process: psutil.Process, thaw: ExitStack) -> None:
+    process.send_signal(signal.SIGSTOP)
+    thaw.callback(process.send_signal, signal.SIGCONT)
+
+
 def test_a_server_that_freezes_in_mid_transaction_fails_the_transaction(
     postgresql: Store, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit of the client's side ends a wait that has already begun."""
-    monkeypatch.setattr("middleware.store.engine.STATEMENT_SECONDS", 0.2)
 
     def frozen_statement() -> None:
         with postgresql._writing() as connection:
             backend = psutil.Process(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
-            backend.send_signal(signal.SIGSTOP)
-            try:
+            with ExitStack() as thaw:
+                with suppress(psutil.NoSuchProcess):  # where the time was up before this line
+                    stopped(backend, thaw)
                 connection.execute(text("SELECT 1"))
-            finally:
-                backend.send_signal(signal.SIGCONT)
 
-    with pytest.raises(StoreUnavailable) as caught:
-        frozen_statement()
+    with monkeypatch.context() as impatient:
+        impatient.setattr("middleware.store.engine.STATEMENT_SECONDS", 0.2)
+        with pytest.raises(StoreUnavailable) as caught:
+            frozen_statement()
     assert caught.value.reason == "connection"
     assert postgresql.load_state("x") is None
 

@@ -24,8 +24,10 @@ Opener = Callable[[Handler], AbstractAsyncContextManager[Upstream]]
 @asynccontextmanager
 async def _serve(answer: Handler) -> AsyncIterator[Upstream]:
     seen = Upstream()
+    writers: list[asyncio.StreamWriter] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -53,6 +55,8 @@ async def _serve(answer: Handler) -> AsyncIterator[Upstream]:
         yield seen
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()  # also where bytes still wait to be sent
 
 
 @pytest.fixture

@@ -29,8 +29,9 @@ async def ask(client: UpstreamClient) -> Completion:
 
 
 async def ask_once(raw_upstream, handler, **options) -> Completion:
-    async with raw_upstream(handler) as seen, UpstreamClient(base_url=seen.url, api_key=KEY, **options) as client:
-        return await ask(client)
+    # With an HTTP client of its own the limit of a whole call would be one of connecting too.
+    async with raw_upstream(handler) as seen, http_client() as http:
+        return await ask(UpstreamClient(base_url=seen.url, api_key=KEY, http=http, **options))
 
 
 def fails(raw_upstream, handler, **options) -> UpstreamError:

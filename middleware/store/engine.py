@@ -5,7 +5,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -98,9 +98,10 @@ class WriterLock:
     (https://www.sqlite.org/wal.html#walresetbug); ``eqwatch run`` beside ``eqwatch serve`` would be two.
     """
 
-    def __init__(self, path: Path, timeout_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: Path, timeout_seconds: float | None = None) -> None:
         self._path = path
-        self._timeout = timeout_seconds
+        self._queue = path.with_suffix(".queue")
+        self._timeout = BUSY_SECONDS if timeout_seconds is None else timeout_seconds
         self._thread = threading.Lock()
 
     @contextmanager
@@ -111,21 +112,31 @@ class WriterLock:
             raise StoreUnavailable("another thread is writing to the store", reason="locked")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                self._lock_file(descriptor, deadline)
+            # Who waits stands in the queue, so that a process which writes without a pause has to let it go first.
+            with _file_locked(self._queue, deadline) as leave_queue, _file_locked(self._path, deadline):
+                leave_queue()
                 yield
-            finally:
-                os.close(descriptor)  # gives the lock back
         finally:
             self._thread.release()
 
-    def _lock_file(self, descriptor: int, deadline: float) -> None:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise StoreUnavailable("another process is writing to the store", reason="locked") from error
-                time.sleep(0.005)
+
+@contextmanager
+def _file_locked(path: Path, deadline: float) -> Iterator[Callable[[], None]]:
+    """Lock a file; what is yielded gives the lock back, as does the end of the block."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not _lock(descriptor):
+            if time.monotonic() > deadline:
+                raise StoreUnavailable("another process is writing to the store", reason="locked")
+            time.sleep(0.005)
+        yield partial(fcntl.flock, descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -17,7 +17,7 @@ class Health:
     @property
     def failing(self) -> str:
         """Why the newest transaction of either kind failed, or empty."""
-        return next(iter(self._failing.values()), "")
+        return next(iter(list(self._failing.values())), "")  # a copy: other threads change it meanwhile
 
     @contextmanager
     def noted(self, kind: str) -> Iterator[None]:

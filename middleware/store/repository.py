@@ -16,13 +16,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, make_url, text
 
-from middleware.errors import StoreUnavailable
 from middleware.records.baseline import BaselineRecord
 from middleware.records.benchmark import ItemResult, Run, RunStatus
 from middleware.records.conversation import ProbeResult
 from middleware.records.event import Event
 from middleware.store import baselines, journal, ledger, probes, runs, slots, sqlite_file
 from middleware.store.contents import Contents
+from middleware.store.door import Door
 from middleware.store.engine import WRITE, WriterLock, limited, make_engine, sqlite_path
 from middleware.store.erasures import Erasures
 from middleware.store.failures import mapped
@@ -61,7 +61,7 @@ class Store(Outbox, Places, Contents):
         self._path = sqlite_path(make_url(url))
         self._writer = WriterLock(self._path.with_name(self._path.name + ".lock")) if self._path else None
         self._clock = clock
-        self._open = False
+        self._door = Door()
         self._health = Health()
         self.erasures = Erasures()
 
@@ -81,7 +81,7 @@ class Store(Outbox, Places, Contents):
         except BaseException:
             self._engine.dispose()
             raise
-        self._open = True
+        self._door.open()
         if moved is not None:
             self.save_event(
                 Event(kind="store_set_aside", deployment="", at=self._clock(), details={"file": moved.name})
@@ -89,8 +89,11 @@ class Store(Outbox, Places, Contents):
         return OpenReport(revision=revision, set_aside=moved)
 
     def close(self) -> None:
-        """Close every connection; a second call does nothing. The last one of a SQLite file checkpoints."""
-        self._open = False
+        """Wait for what is being read and written, then close every connection; a second call does nothing.
+
+        The last connection of a SQLite file checkpoints.
+        """
+        self._door.close()
         with mapped(), self._exclusive():
             self._engine.dispose()
 
@@ -126,7 +129,7 @@ class Store(Outbox, Places, Contents):
         """Empty SQLite's log, which may still hold what was removed; in the file it was overwritten (secure_delete)."""
         if self._path is None:
             return
-        with mapped(), self._exclusive():
+        with self._door.inside(), mapped(), self._exclusive():
             connection = self._engine.raw_connection()
             try:
                 connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -138,9 +141,9 @@ class Store(Outbox, Places, Contents):
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        self._require_open()
         connecting = self._engine.connect
         with (
+            self._door.inside(),
             self._health.noted("reading"),
             mapped(),
             connecting() as connection,
@@ -151,8 +154,7 @@ class Store(Outbox, Places, Contents):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        self._require_open()
-        with self._health.noted("writing"), mapped(), self._exclusive():  # noqa: SIM117  connected under the lock
+        with self._door.inside(), self._health.noted("writing"), mapped(), self._exclusive():  # noqa: SIM117  under it
             with self._engine.connect().execution_options(**{WRITE: True}) as connection:
                 with limited(connection), connection.begin():
                     yield connection
@@ -166,10 +168,6 @@ class Store(Outbox, Places, Contents):
                 return
             with self._writing() as connection:
                 yield connection
-
-    def _require_open(self) -> None:
-        if not self._open:
-            raise StoreUnavailable("the store is not open", reason="closed")
 
     # -- benchmark
 

@@ -107,7 +107,7 @@ def test_what_comes_late_of_an_erased_conversation_is_not_written(store_url: str
         assert len(store.contents_of("eq_gone_4711")) == 1
 
 
-def test_erasing_waits_for_what_is_being_written(store_url: str) -> None:
+def test_erasing_waits_for_what_is_being_written(store_url: str, patient: None) -> None:
     """Whatever is written at the same instant is either erased or not written: many threads leave nothing."""
     with Store(store_url) as store, ThreadPoolExecutor(8) as pool:
         written = [pool.submit(store.save_probe, result(f"eq_{n % 4}", at=n)) for n in range(100)]

@@ -77,10 +77,10 @@ def test_a_server_that_freezes_in_mid_transaction_fails_the_transaction(
 
     def frozen_statement() -> None:
         with postgresql._writing() as connection:
-            backend = psutil.Process(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+            backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
             with ExitStack() as thaw:
                 with suppress(psutil.NoSuchProcess):  # where the time was up before this line
-                    stopped(backend, thaw)
+                    stopped(psutil.Process(backend), thaw)
                 connection.execute(text("SELECT 1"))
 
     with monkeypatch.context() as impatient:

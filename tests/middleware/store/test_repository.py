@@ -2,8 +2,12 @@
 
 import dataclasses
 import math
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from middleware.errors import StoreUnavailable
@@ -252,6 +256,43 @@ def test_a_closed_store_says_so(store: Store) -> None:
     assert caught.value.reason == "closed"
     store.open()
     assert store.run("run-1") == RUN
+
+
+def test_closing_waits_for_what_is_under_way(store: Store) -> None:
+    """A thread that a cancelled worker left behind ends its transaction first, and begins no other one."""
+    begun, goes_on, order = threading.Event(), threading.Event(), []
+
+    def read() -> None:
+        with store._reading() as connection:
+            begun.set()
+            assert goes_on.wait(60)
+            order.append(connection.execute(text("SELECT 'read'")).scalar_one())
+        with pytest.raises(StoreUnavailable, match="not open"):
+            store.save_state("late", {})
+
+    def close() -> None:
+        store.close()
+        order.append("closed")
+
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(read)
+        assert begun.wait(60)
+        closing = pool.submit(close)
+        while not _refuses(store):
+            time.sleep(0.001)
+        time.sleep(0.05)  # what is closed too early is closed now
+        goes_on.set()
+        reading.result()
+        closing.result()
+    assert order == ["read", "closed"]
+
+
+def _refuses(store: Store) -> bool:
+    try:
+        store.load_state("x")
+    except StoreUnavailable:
+        return True
+    return False
 
 
 def test_a_store_knows_whether_its_last_transactions_worked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

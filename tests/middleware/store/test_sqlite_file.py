@@ -5,6 +5,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -25,7 +28,7 @@ def opened(path: Path) -> Store:
 
 
 def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
-    """Database, WAL, index and lock file are 0600 in a directory that is 0700, whatever the umask."""
+    """Database, WAL, index and lock files are 0600 in a directory that is 0700, whatever the umask."""
     before = os.umask(0)
     try:
         store = opened(tmp_path / "data" / "eq.db")
@@ -33,7 +36,7 @@ def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
     finally:
         os.umask(before)
-    assert modes == dict.fromkeys(["eq.db", "eq.db-wal", "eq.db-shm", "eq.db.lock"], 0o600)
+    assert modes == dict.fromkeys(["eq.db", "eq.db-wal", "eq.db-shm", "eq.db.lock", "eq.db.queue"], 0o600)
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     store.close()
 
@@ -84,7 +87,7 @@ def test_damage_that_appears_while_open_is_an_unavailable_store(tmp_path: Path) 
     with (tmp_path / "eq.db").open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * (size - 4096))
-    store._open = True  # as if it had been open all the time
+    store._door.open()  # as if it had been open all the time
     with pytest.raises(StoreUnavailable) as caught:
         store.events(limit=1000)
     assert caught.value.reason == "corrupt"
@@ -168,3 +171,28 @@ def test_two_processes_write_one_at_a_time(tmp_path: Path) -> None:
         process.communicate("\n")
     with WriterLock(lock, 0.02).held():
         assert lock.exists()
+
+
+def test_a_process_that_writes_without_a_pause_lets_others_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who already waits for the lock gets it before the one that gives it back and wants it again at once."""
+    first, waiting = (WriterLock(tmp_path / "eq.db.lock", 60.0) for _ in range(2))
+    waits, order, really_sleep = threading.Event(), [], time.sleep
+
+    def sleep(seconds: float) -> None:
+        waits.set()
+        really_sleep(seconds)
+
+    def write(lock: WriterLock, who: str) -> None:
+        with lock.held():
+            order.append(who)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with ThreadPoolExecutor(1) as pool:
+        with first.held():
+            written = pool.submit(write, waiting, "who waited")
+            assert waits.wait(60)
+        write(first, "who wrote before")
+        written.result()
+    assert order == ["who waited", "who wrote before"]

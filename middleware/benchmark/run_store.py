@@ -68,22 +68,29 @@ class StoreThread:
         """Count a call before it is made; raises LeaseLost where the run is no longer ours."""
         held = await self._call(lambda: self._store.mark_attempted(run.id, item.id, repetition, at, fence=self._fence))
         if not held:
-            raise LeaseLost("lease", f"run {run.id} was taken over by another owner")
+            raise _lost(run.id)
 
     async def save(self, result: ItemResult) -> None:
-        """Save an outcome."""
-        await self._call(lambda: self._store.save_item(result, fence=self._fence))
+        """Save an outcome; raises LeaseLost where the run is no longer ours."""
+        if await self._call(lambda: self._store.save_item(result, fence=self._fence)):
+            return
+        # Of a try that seemed to fail it may be there already.
+        found = await self._call(lambda: self._store.item_results(result.run_id))
+        if not any(_same_call(one, result) for one in found):
+            raise _lost(result.run_id)
 
     async def finish(self, report: RunReport, at: float) -> None:
-        """Close the run. A run that is not valid gets no score: it would be read as one."""
+        """Close the run; raises LeaseLost. A run that is not valid gets no score: it would be read as one."""
         points = report.score.points if report.valid else None
         flags = tuple(flag.words for flag in report.flags)
         parseable = round(report.score.parseable)
-        await self._call(
+        held = await self._call(
             lambda: self._store.finish_run(
                 report.run.id, "finished", points, parseable, at, flags=flags, fence=self._fence
             )
         )
+        if not held:
+            raise _lost(report.run.id)
 
     async def stop(self, run: Run, at: float) -> None:
         """Mark a run that gave up or was broken off: it has no score, and a later sitting may go on with it."""
@@ -101,3 +108,11 @@ class StoreThread:
             return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
         return await retrying(submitted)
+
+
+def _same_call(one: ItemResult, other: ItemResult) -> bool:
+    return (one.item_id, one.repetition, one.at) == (other.item_id, other.repetition, other.at)
+
+
+def _lost(run_id: str) -> LeaseLost:
+    return LeaseLost("lease", f"run {run_id} was taken over by another owner")

@@ -293,6 +293,69 @@ def test_lost_lease_writes_nothing(serve_fake: Serve, fake: FakeUpstream, small_
     assert store.item_results("r1") == []
 
 
+@pytest.mark.parametrize("item", [0, 19])
+def test_what_a_lost_lease_keeps_from_being_saved_is_not_told(
+    serve_fake: Serve, fake: FakeUpstream, small_set: ItemSet, store: Store, item: int
+) -> None:
+    """The lease is lost while an item is asked: its answer is not counted, and the run is not reported as finished."""
+    fence = Fence("batch", 100.0, store.claim_slot("batch", 100.0, "first", 10.0, 100.0) or 0)
+    told: list[ItemResult] = []
+
+    class Overtaken(UpstreamClient):
+        async def complete(self, messages: Any, **parameters: Any) -> Any:
+            if f"The {item}. bridge" in messages[-1]["content"]:
+                assert store.claim_slot("batch", 100.0, "second", 10.0, 200.0) is not None
+            return await super().complete(messages, **parameters)
+
+    with pytest.raises(LeaseLost):
+        carry_out(
+            new_run(small_set),
+            small_set,
+            store,
+            serve_fake(fake),
+            client_type=Overtaken,
+            limiter=Limiter(ConcurrencyRule(1)),
+            fence=fence,
+            progress=told.append,
+        )
+    assert sorted(result.item_id for result in told) == [result.item_id for result in store.item_results("r1")]
+    run = store.run("r1")
+    assert run is not None
+    assert (run.status, run.score_points) == ("running", None)
+
+
+def test_a_lease_that_is_lost_at_the_end_leaves_no_report(
+    serve_fake: Serve, fake: FakeUpstream, small_set: ItemSet, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the store refused to close is not reported as closed."""
+    fence = Fence("batch", 100.0, store.claim_slot("batch", 100.0, "first", 10.0, 100.0) or 0)
+    really_finish = store.finish_run
+
+    def finish_run(*arguments: Any, **options: Any) -> bool:
+        assert store.claim_slot("batch", 100.0, "second", 10.0, 200.0) is not None
+        return really_finish(*arguments, **options)
+
+    monkeypatch.setattr(store, "finish_run", finish_run)
+    with pytest.raises(LeaseLost):
+        carry_out(new_run(small_set), small_set, store, serve_fake(fake), fence=fence)
+
+
+def test_an_answer_that_was_saved_although_saving_seemed_to_fail_is_told_once(
+    serve_fake: Serve, fake: FakeUpstream, small_set: ItemSet, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The try that follows finds it there: it counts as saved."""
+    really_save, told = store.save_item, []
+
+    def save_item(result: ItemResult, **options: Any) -> bool:
+        if not really_save(result, **options):
+            return False
+        raise StoreUnavailable("lost after the commit")
+
+    monkeypatch.setattr(store, "save_item", save_item)
+    report = carry_out(new_run(small_set), small_set, store, serve_fake(fake), progress=told.append)
+    assert (report.outcomes, len(told), fake.requests) == ({"scored": 20}, 20, 20)
+
+
 def test_store_that_fails_for_a_while(
     serve_fake: Serve, fake: FakeUpstream, small_set: ItemSet, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,14 +42,15 @@ class Spool:
         self._on_depth = on_depth
         self._first_pause = first_pause_seconds
         self._waiting: deque[Callable[[], object]] = deque()
+        self._writing = False  # one more, which was taken out: it can't be dropped and saved
         self._written = asyncio.Condition()
         self._added = asyncio.Event()
         self._failing = ""
 
     @property
     def depth(self) -> int:
-        """Writes that wait now."""
-        return len(self._waiting)
+        """Writes that wait now, with the one that is under way."""
+        return len(self._waiting) + self._writing
 
     @property
     def failing(self) -> str:
@@ -58,12 +59,9 @@ class Spool:
 
     def put(self, write: Callable[[], object]) -> None:
         """Take a write; never blocks and never raises."""
-        if len(self._waiting) >= self._capacity:
-            # While it fails nobody writes the first one: dropping it keeps the order of the others.
-            self._waiting.popleft()
-            self._on_drop("full")
         self._waiting.append(write)
-        self._on_depth(len(self._waiting))
+        self._keep_within()
+        self._on_depth(self.depth)
         self._added.set()
 
     async def run(self) -> None:
@@ -83,28 +81,40 @@ class Spool:
         """Wait until nothing waits while `run` runs; False if it took too long."""
         try:
             async with asyncio.timeout(timeout_seconds), self._written:
-                await self._written.wait_for(lambda: not self._waiting)
+                await self._written.wait_for(lambda: not self.depth)
         except TimeoutError:
             return False
         return True
 
     async def _write_first(self) -> bool:
-        write = self._waiting[0]
+        write, self._writing = self._waiting.popleft(), True
+        written = False
         try:
             await asyncio.to_thread(write)
             self._failing = ""
+            written = True
         except StoreUnavailable as error:
             if not self._failing:
-                _log.warning("store_unavailable", reason=error.reason, waiting=len(self._waiting))
+                _log.warning("store_unavailable", reason=error.reason, waiting=self.depth)
             self._failing = error.reason
             self._on_error(error.reason)
             return False
         except Exception as error:  # noqa: BLE001  one bad write must not hold up all others
             _log.error("write_rejected", error=type(error).__name__)  # its text may quote values
             self._on_drop("rejected")
-        if self._waiting and self._waiting[0] is write:
-            self._waiting.popleft()
-        self._on_depth(len(self._waiting))
+            written = True
+        finally:
+            self._writing = False
+            if not written:
+                self._waiting.appendleft(write)
+                self._keep_within()
+        self._on_depth(self.depth)
         async with self._written:
             self._written.notify_all()
         return True
+
+    def _keep_within(self) -> None:
+        while len(self._waiting) > self._capacity:
+            # The oldest, which is the next: the order of the others stays.
+            self._waiting.popleft()
+            self._on_drop("full")

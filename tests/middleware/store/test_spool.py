@@ -87,6 +87,34 @@ def test_a_full_spool_drops_the_oldest_and_counts() -> None:
     asyncio.run(scenario())
 
 
+def test_what_is_being_written_is_not_counted_as_dropped() -> None:
+    """A full spool drops the oldest of those that wait."""
+
+    async def scenario() -> None:
+        kept, begun, goes_on = Recorder(), asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def slow() -> None:
+            loop.call_soon_threadsafe(begun.set)
+            assert goes_on.wait(60)
+            kept.write(0)
+
+        spool = kept.spool(1)
+        spool.put(slow)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(spool.run())
+            await begun.wait()
+            for number in (1, 2):
+                spool.put(lambda number=number: kept.write(number))  # type: ignore[misc]
+            assert spool.depth == 2
+            goes_on.set()
+            assert await spool.drained(60)
+            running.cancel()
+        assert (kept.written, kept.drops) == ([0, 2], {"full": 1})
+
+    asyncio.run(scenario())
+
+
 def test_a_write_that_can_never_succeed_does_not_hold_up_the_others() -> None:
     """It is dropped with its own reason."""
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Delete, delete, func, select
 
+from middleware.errors import StoreUnavailable
 from middleware.records.content import Erased, SealedContent
 from middleware.store.erasures import Erasures
 from middleware.store.schema import contents, deliveries, events, informed_calls, places, probes
@@ -19,7 +20,7 @@ class Contents:
     _reading: Callable[[], AbstractContextManager[Connection]]
     _writing: Callable[[], AbstractContextManager[Connection]]
     _naming: Callable[[str, float], AbstractContextManager[Connection | None]]
-    _checkpoint: Callable[[], None]
+    _checkpoint: Callable[[], bool]
     _clock: Callable[[], float]
     erasures: Erasures
 
@@ -43,7 +44,8 @@ class Contents:
     def erase(self, conversations: Sequence[str]) -> Erased:
         """Remove all that is known of conversations (salted ids): at once, and from the file as well.
 
-        What ended before and is written later by this process is not written any more.
+        What ended before and is written later by this process is not written any more. Where a reader keeps it in the
+        file for now, StoreUnavailable says so: erasing once more ends it.
         """
         with self.erasures.writing, self._writing() as connection:
             self.erasures.note(conversations, self._clock())
@@ -56,7 +58,8 @@ class Contents:
                 events=_removed(connection, delete(events).where(events.c.id.in_(named))),
                 places=_removed(connection, delete(places).where(places.c.conversation.in_(conversations))),
             )
-        self._checkpoint()
+        if not self._checkpoint():
+            raise StoreUnavailable("what was erased is still in the store's log, which is being read", reason="locked")
         return erased
 
     def purge(self, *, content_before: float | None, scores_before: float | None) -> Erased:

@@ -125,14 +125,18 @@ class Store(Outbox, Places, Contents):
             command.upgrade(config, "head")
             return MigrationContext.configure(connection).get_current_revision() or ""
 
-    def _checkpoint(self) -> None:
-        """Empty SQLite's log, which may still hold what was removed; in the file it was overwritten (secure_delete)."""
+    def _checkpoint(self) -> bool:
+        """Empty SQLite's log, which may still hold what was removed; in the file it was overwritten (secure_delete).
+
+        False where somebody read for so long that it could not be emptied.
+        """
         if self._path is None:
-            return
+            return True
         with self._door.inside(), mapped(), self._exclusive():
             connection = self._engine.raw_connection()
             try:
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                (busy, *_) = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not busy
             finally:
                 connection.close()
 

@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from middleware.errors import StoreUnavailable
 from middleware.probe.keeping import ContentCipher, ContentUnreadable, Keeper
 from middleware.records.content import Content, Erased
 from middleware.records.conversation import Message, ProbeResult, Transcript, Turn
@@ -82,6 +85,23 @@ def test_erasing_takes_everything_of_one_conversation_and_nothing_of_another(sto
         assert [event.details["conversation"] for event in store.events()] == ["eq_stays"]
         if store_url.startswith("sqlite"):
             assert not in_files(Path(store_url.removeprefix("sqlite:///")).parent, "eq_gone_4711")
+
+
+def test_erasing_does_not_say_that_it_is_done_while_the_file_still_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that keeps an old state of the file is waited for, then told of; erasing once more ends it."""
+    monkeypatch.setattr("middleware.store.engine.BUSY_SECONDS", 0.05)
+    with Store(f"sqlite:///{tmp_path / 'eq.db'}") as store:
+        with closing(sqlite3.connect(tmp_path / "eq.db", isolation_level=None)) as reader:
+            store.save_probe(result("eq_gone_4711"))
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT count(*) FROM probes").fetchone() == (1,)
+            with pytest.raises(StoreUnavailable, match="being read"):
+                store.erase(["eq_gone_4711"])
+            assert in_files(tmp_path, "eq_gone_4711")
+        store.erase(["eq_gone_4711"])
+        assert not in_files(tmp_path, "eq_gone_4711")
 
 
 def test_what_comes_late_of_an_erased_conversation_is_not_written(store_url: str) -> None:

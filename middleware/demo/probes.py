@@ -12,6 +12,7 @@ from middleware.demo.admin_client import AdminClient
 __all__ = ["ProbeTable", "collect_probes"]
 
 _POLL_SECONDS = 0.5
+_SAVED_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -58,6 +59,14 @@ def collect_probes(admin: AdminClient, deployments: Sequence[str], *, expected: 
     end = time.monotonic() + seconds
     while sum(_outcomes(admin).values()) < expected and time.monotonic() < end:
         time.sleep(_POLL_SECONDS)
+    # What is counted may still wait to be saved, and is served after that.
+    end = time.monotonic() + _SAVED_SECONDS
+    while len((table := _table(admin, deployments)).deployments) < len(deployments) and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
+    return table
+
+
+def _table(admin: AdminClient, deployments: Sequence[str]) -> ProbeTable:
     table = ProbeTable(outcomes=_outcomes(admin))
     for deployment in deployments:
         for conversation in data.conversations(deployment):

@@ -54,7 +54,7 @@ false_alarms_per_year = 52
 QUICK = ("for=2s", "keep_firing_for=15s")
 FIGURES = r"(-?\d+\.\d) points \(95 % interval (-?\d+\.\d) to (-?\d+\.\d)\)"
 _OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
-pytestmark = pytest.mark.timeout(720)
+pytestmark = pytest.mark.timeout(1000)
 
 
 @dataclass
@@ -311,7 +311,7 @@ def test_a_two_point_drop_pages_once_and_ends_after_the_rollback(
     eventually(lambda: both_formats_agree(sidecar), seconds=60, what="text and OpenMetrics agree")
 
     switch_models(upstream)
-    eventually(lambda: webhook.alerts("pages", "firing"), seconds=180, what="the page arrives")
+    eventually(lambda: webhook.alerts("pages", "firing"), seconds=300, what="the page arrives")
     page = webhook.alerts("pages", "firing")[0]
     assert page["labels"]["alertname"] == "EQRegression"
     assert (page["labels"]["deployment"], page["labels"]["item_set"]) == ("default", ITEM_SET)
@@ -337,7 +337,7 @@ def test_a_two_point_drop_pages_once_and_ends_after_the_rollback(
 
     switch_models(upstream)
     eventually(lambda: state() == "fine", seconds=180, what="the incident is over")
-    eventually(lambda: webhook.alerts("pages", "resolved"), seconds=90, what="the page is resolved")
+    eventually(lambda: webhook.alerts("pages", "resolved"), seconds=180, what="the page is resolved")
     resolved = webhook.alerts("pages", "resolved")
     assert [alert["fingerprint"] for alert in resolved] == [page["fingerprint"]]
     told = [alert["fingerprint"] for alert in webhook.alerts("pages", "firing")]

@@ -8,6 +8,13 @@ import pytest
 from middleware.demo.model_server import MODEL_NAME
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("real-model")]
+LOST = "I am totally confused, I don't understand any of this. I'm completely lost."
+MOST_TURNS = 10
+
+
+def otherwise(said: str) -> bool:
+    """Whether the tutor has explained in another way."""
+    return "(simpler)" in said or "(encouraging)" in said
 
 
 @pytest.fixture
@@ -43,18 +50,15 @@ def test_a_lesson_with_a_confused_pupil(
         *("--base-url", f"{sidecar.data}/v1", "--awareness", sidecar.admin),
         *("--model", MODEL_NAME, "--reply-tokens", "12", "--conversation", "lesson-1"),
     )
-    for turn, line in enumerate(
-        (
-            "What are fractions?",
-            "I am totally confused, I don't understand any of this. I'm completely lost.",
-            "Again?",
-        ),
-        start=1,
-    ):
+    for turn, line in enumerate(("What are fractions?", LOST, "Again?"), start=1):
         lesson.type(line)
         looked_at(sidecar, "lesson-1", turn)
+    while not otherwise(lesson.said) and turn < MOST_TURNS:  # the tutor waits half a second for what eqwatch knows
+        turn += 1
+        lesson.type(LOST)
+        looked_at(sidecar, "lesson-1", turn)
     assert lesson.finish() == 0
-    assert "(simpler)" in lesson.said or "(encouraging)" in lesson.said
+    assert otherwise(lesson.said)
 
 
 def test_the_lesson_goes_on_without_eqwatch(real_model: str, start_example: Callable[..., Any]) -> None:

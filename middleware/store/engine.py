@@ -96,28 +96,39 @@ class WriterLock:
 
     SQLite 3.7.0 to 3.51.2 can corrupt a WAL file when two connections write or checkpoint at the same instant
     (https://www.sqlite.org/wal.html#walresetbug); ``eqwatch run`` beside ``eqwatch serve`` would be two.
+
+    Who waits stands in front (of threads first, then of processes), so that one that writes without a pause has to let
+    it go first.
     """
 
     def __init__(self, path: Path, timeout_seconds: float | None = None) -> None:
         self._path = path
         self._queue = path.with_suffix(".queue")
         self._timeout = BUSY_SECONDS if timeout_seconds is None else timeout_seconds
+        self._front = threading.Lock()
         self._thread = threading.Lock()
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lock; raises StoreUnavailable (``locked``) after the timeout."""
         deadline = time.monotonic() + self._timeout
-        if not self._thread.acquire(timeout=self._timeout):
+        if not self._acquired(deadline):
             raise StoreUnavailable("another thread is writing to the store", reason="locked")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Who waits stands in the queue, so that a process which writes without a pause has to let it go first.
             with _file_locked(self._queue, deadline) as leave_queue, _file_locked(self._path, deadline):
                 leave_queue()
                 yield
         finally:
             self._thread.release()
+
+    def _acquired(self, deadline: float) -> bool:
+        if not self._front.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return False
+        try:
+            return self._thread.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        finally:
+            self._front.release()
 
 
 @contextmanager

@@ -196,3 +196,21 @@ def test_a_process_that_writes_without_a_pause_lets_others_write(
         write(first, "who wrote before")
         written.result()
     assert order == ["who waited", "who wrote before"]
+
+
+def test_a_thread_that_writes_without_a_pause_lets_others_write(tmp_path: Path) -> None:
+    """The same among the threads of a process."""
+    lock, order = WriterLock(tmp_path / "eq.db.lock", 60.0), []
+
+    def write(who: str) -> None:
+        with lock.held():
+            order.append(who)
+
+    with ThreadPoolExecutor(1) as pool:
+        with lock.held():
+            written = pool.submit(write, "who waited")
+            while not lock._front.locked():
+                time.sleep(0.001)
+        write("who wrote before")
+        written.result()
+    assert order == ["who waited", "who wrote before"]

@@ -11,6 +11,8 @@ from middleware.control.link import RelayClosedError
 __all__ = ["until_stopped"]
 
 _log = structlog.get_logger(__name__)
+# A relay that ends closes its side before it sends the signal; what it said last may still be in the socket.
+_LAST_WORDS_SECONDS = 1.0
 
 
 async def _nothing() -> None:
@@ -24,7 +26,8 @@ async def until_stopped(
 ) -> int:
     """Run workers until the relay is gone (it ended, or it starts control anew) or a signal says so; the exit code.
 
-    relay: serves its end of the socket; None where there is no relay. ending: awaited before the workers are stopped.
+    relay: serves its end of the socket; None where there is no relay. ending: awaited before the workers are stopped,
+    after the last that the relay had to say where it is the relay that ends.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,11 +43,12 @@ async def until_stopped(
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_awaited(workers))]
-        if relay is not None:
-            tasks.append(group.create_task(until_relay_closes(relay)))
+        served = [group.create_task(until_relay_closes(relay))] if relay is not None else []
         await stop.wait()
+        if served:
+            await asyncio.wait(served, timeout=_LAST_WORDS_SECONDS)
         await ending()
-        for task in tasks:
+        for task in (*tasks, *served):
             task.cancel()
     return 0
 

@@ -34,9 +34,9 @@ from middleware.traffic.selecting import Picking
 __all__ = ["observe"]
 
 _log = structlog.get_logger(__name__)
-# Together within what the relay gives its control to end.
-_DRAIN_SECONDS = 2.0
-_FLUSH_SECONDS = 5.0
+# Together within what the relay gives its control to end; each longer than a machine may stand still.
+_DRAIN_SECONDS = 3.5
+_FLUSH_SECONDS = 3.5
 _REFRESH_SECONDS = 0.25
 
 

@@ -26,7 +26,7 @@ sample_rate = 1.0
 [deployments.match]
 models = ["tutor-model-1"]
 """
-POD = "[monitor]\nretry_seconds = 2\n[admin]\n" + DEPLOYMENTS
+POD = "[monitor]\nretry_seconds = 5\n[admin]\n" + DEPLOYMENTS
 EMOTIONS = {"Confusion": 7.0, "Curiosity": 2.0}
 
 
@@ -69,18 +69,19 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
             {"role": "system", "content": f"You teach {SECRET}."},
             {"role": "user", "content": f"My {SECRET} fraction is wrong, write to {MAIL}."},
         ]
-        reply = ask(one.data, messages)
-        messages = said(messages, reply, f"I still don't get the {SECRET} fraction.")
-        second = ask(two.data, messages)
 
-        def told() -> Any:
+        def told(turn: int) -> Any:
             found = monitor.post("/api/v1/conversations/lookup", {"messages": messages})
             if found.status_code != 200:
                 return None
             seen = monitor.json(f"/api/v1/conversations/{found.json()['conversation']}/emotions")
-            return seen if seen and seen["emotions"] and seen["turn"] == 2 else None
+            return seen if seen and seen["emotions"] and seen["turn"] == turn else None
 
-        seen = eventually(told, seconds=60, what="the second turn's emotions are served by the monitor")
+        reply = ask(one.data, messages)
+        eventually(lambda: told(1), seconds=60, what="the first turn's emotions are served by the monitor")
+        messages = said(messages, reply, f"I still don't get the {SECRET} fraction.")
+        second = ask(two.data, messages)
+        seen = eventually(lambda: told(2), seconds=60, what="the second turn's emotions are served by the monitor")
         assert {name: reading["intensity"] for name, reading in seen["emotions"].items()} == EMOTIONS
         assert {reading["turn"] for reading in seen["emotions"].values()} == {2}
         assert seen["deployment"] == "tutor"
@@ -90,10 +91,14 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
         assert sorted(turn for _, turn in rows) == [1, 2]
         assert len({conversation for conversation, _ in rows}) == 1
         for pod in (one, two):
+            # The monitor knows before the pod has its answer, and the relay's numbers are as old as its last answer.
+            for known in (
+                'eqwatch_requests_total{code="200",deployment="default",dialect="openai_chat"}',
+                'eqwatch_observed_exchanges_total{deployment="tutor",outcome="chosen"}',
+                'eqwatch_forwarded_exchanges_total{outcome="accepted"}',
+            ):
+                eventually(lambda pod=pod, key=known: pod.sample(key) == 1, seconds=60, what=known)
             samples = pod.samples()
-            assert samples['eqwatch_requests_total{code="200",deployment="default",dialect="openai_chat"}'] == 1
-            assert samples['eqwatch_observed_exchanges_total{deployment="tutor",outcome="chosen"}'] == 1
-            assert samples['eqwatch_forwarded_exchanges_total{outcome="accepted"}'] == 1
             assert not [
                 name for name in samples if name.startswith(("eqwatch_bench", "eqwatch_drift", "eqwatch_probe"))
             ]
@@ -121,7 +126,7 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
         assert ask(one.data, messages)
         taken = 'eqwatch_arrived_exchanges_total{outcome="accepted",source="observer"}'
         eventually(lambda: monitor.sample(taken) == 1, seconds=60, what="the pod goes on with the new monitor")
-        assert one.json("/-/ready") is not None
+        eventually(lambda: one.json("/-/ready"), seconds=60, what="the pod has the monitor's answer, and is ready")
         eventually(
             lambda: (told := monitor.json(f"/api/v1/conversations/{conversation}/emotions")) and told["turn"] == 3,
             seconds=60,
@@ -129,9 +134,9 @@ def test_turns_on_two_pods_are_one_conversation_at_the_monitor(
         )
         scrapes = [pod.get("/metrics").text for pod in (one, two, monitor)]
         assert ask(two.data, [{"role": "user", "content": "Good night, that was all for today."}])
-        assert two.child.stop() == 0
+        two.stop()
         eventually(lambda: monitor.sample(taken) == 2, seconds=60, what="a pod that ends tells its last turn")
-        one.child.stop()
+        one.stop()
 
     assert not (fleet.folder / "never-made").exists(), "a pod keeps nothing"
     logs = {path.name: path.read_text() for path in fleet.folder.glob("*.log") if "fake-upstream" not in path.name}

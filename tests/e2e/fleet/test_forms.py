@@ -99,10 +99,11 @@ def test_a_monitor_on_postgresql_with_tls_knows_every_deployment(
         ask(pod.data, **{"x-eqwatch-deployment": "by-header", "x-eqwatch-conversation": "lesson-7"})
         with pytest.raises(Exception, match="404"):
             ask(pod.data, "/shop/v1")
-        ask(pod.data, key=CLIENT_KEY)
-        ask(pod.data, model="robot-1")
         ask(pod.data, **{"x-eqwatch-deployment": "silent"})
         ask(pod.data, model="robot-1", **{"x-eqwatch-opt-out": "1"})
+        # After the two that must not be observed: exchanges are observed in order.
+        ask(pod.data, key=CLIENT_KEY)
+        ask(pod.data, model="robot-1")
         chosen = 'eqwatch_observed_exchanges_total{{deployment="{}",outcome="{}"}}'
         for name, outcome in (
             ("by-header", "chosen"),
@@ -112,7 +113,8 @@ def test_a_monitor_on_postgresql_with_tls_knows_every_deployment(
         ):
             known = chosen.format(name, outcome)
             eventually(lambda key=known: pod.sample(key) == 1, seconds=60, what=f"{name} is {outcome}")
-        assert pod.sample('eqwatch_dropped_total{queue="tap",reason="opt_out"}') == 1
+        opted_out = 'eqwatch_dropped_total{queue="tap",reason="opt_out"}'
+        eventually(lambda: pod.sample(opted_out) == 1, seconds=60, what="the relay's numbers")
         assert not [key for key in pod.samples() if "observed_exchanges" in key and "silent" in key]
 
         told = eventually(
@@ -124,10 +126,13 @@ def test_a_monitor_on_postgresql_with_tls_knows_every_deployment(
             known = probed.format(name)
             eventually(lambda key=known: monitor.sample(key) == 1, seconds=60, what=f"{name} is probed")
         engine = create_engine(store)
-        with engine.connect() as connection:
-            found = connection.execute(text("SELECT DISTINCT deployment FROM probes ORDER BY 1")).scalars().all()
-        engine.dispose()
-        assert found == ["by-header", "by-key", "by-model"]
+
+        def kept() -> list[str]:
+            with engine.connect() as connection:
+                return list(connection.execute(text("SELECT DISTINCT deployment FROM probes ORDER BY 1")).scalars())
+
+        # A turn counts as probed once its scores are known; they are saved a moment later.
+        eventually(lambda: kept() == ["by-header", "by-key", "by-model"], seconds=60, what="scores are in PostgreSQL")
 
         strangers = {
             "connection": fleet.pod(upstream, monitor.admin, pod_config),
@@ -144,6 +149,8 @@ def test_a_monitor_on_postgresql_with_tls_knows_every_deployment(
             failed = f'eqwatch_forward_attempts_total{{outcome="{reason}"}}'
             eventually(lambda s=stranger, key=failed: s.sample(key) >= 1, seconds=60, what=f"the pod says {reason}")
         assert monitor.sample('eqwatch_arrived_exchanges_total{outcome="accepted",source="observer"}') == 3
+        assert kept() == ["by-header", "by-key", "by-model"]
+        engine.dispose()
 
 
 ALL_IN_ONE = """
@@ -171,12 +178,16 @@ def test_turns_through_the_relay_and_handed_in_are_one_conversation(
     messages += [{"role": "assistant", "content": reply}, {"role": "user", "content": "Once more, slowly, please."}]
     probed = 'eqwatch_probe_conversations_total{deployment="tutor",outcome="scored"}'
     eventually(lambda: sidecar.metrics().get(probed) == 1, seconds=60, what="the first turn is probed")
-    with httpx2.Client(base_url=sidecar.admin, trust_env=False, timeout=30) as client:
+    with httpx2.Client(base_url=sidecar.admin, trust_env=False, timeout=60) as client:
         body = {"messages": messages, "reply": "Of course.", "model": "m", "deployment": "tutor", "id": "second"}
         assert client.post("/api/v1/exchanges", json=body).json() == {"accepted": 1, "duplicates": 0, "dropped": {}}
         assert client.post("/api/v1/exchanges", json=body).json()["duplicates"] == 1
         eventually(lambda: sidecar.metrics().get(probed) == 2, seconds=60, what="the second turn is probed")
         found = client.post("/api/v1/conversations/lookup", json={"messages": messages}).json()["conversation"]
-        told = client.get(f"/api/v1/conversations/{found}/emotions").json()
+        path = f"/api/v1/conversations/{found}/emotions"
+        # Scores are saved a moment after the turn counts as probed; what is served is what is saved.
+        told = eventually(
+            lambda: (seen := sidecar.json(path)) and seen["turn"] == 2 and seen, seconds=60, what="they are served"
+        )
     assert (told["deployment"], told["turn"]) == ("tutor", 2)
     assert {reading["turn"] for reading in told["emotions"].values()} == {2}

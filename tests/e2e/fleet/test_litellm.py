@@ -91,6 +91,8 @@ def test_chats_through_litellm_are_known_to_the_monitor(
     with fleet.monitor(config, EQWATCH_UPSTREAM_API_KEY="operator-key-of-the-test") as monitor:
         monkeypatch.setenv("EQWATCH_MONITOR_URL", monitor.admin)
         monkeypatch.setenv("EQWATCH_MONITOR_TOKEN", INGEST)
+        # A delivery that is given up and repeated would count as a duplicate.
+        monkeypatch.setattr(example, "_TIMEOUT_SECONDS", 60.0)
         callback = example.EqwatchCallback()
         named = call("I still don't get it.", 1, eqwatch_deployment="tutor", eqwatch_conversation="lesson-7")
         callback.log_success_event(named, answered("Which part?"), now, now)

@@ -109,8 +109,9 @@ def test_each_answer_is_tried_again_or_not(
 
 def test_a_network_that_fails_is_worth_another_attempt(monitor: Callable[..., tuple[str, list[Any]]]) -> None:
     """Nobody listens, or nobody answers in time."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    assert deliver(f"http://127.0.0.1:{port}") == Undelivered("connection", again=True)
+    with socket.socket() as silent:  # bound, so that nobody else can listen there, and does not listen itself
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        assert deliver(f"http://127.0.0.1:{port}") == Undelivered("connection", again=True)
     url, _ = monitor(202, hang=True)
     assert deliver(url, timeout_seconds=0.3) == Undelivered("timeout", again=True)

@@ -137,7 +137,7 @@ def test_exchanges_become_stored_scores(judge: Any, metrics: Metrics, kit: Any, 
                 exchanges.put_nowait(exchange("hi", deployment="off"))
                 exchanges.put_nowait(exchange("hi", dialect="other"))
                 await pipeline.drained()
-                assert await spool.drained(10)
+                assert await spool.drained(60)
                 for task in tasks:
                     task.cancel()
         results = store.emotions_of(conversation_id(SALT, "lesson-7"))

@@ -13,7 +13,8 @@ from bench.dashboards.recording import Recorded, record
 from bench.dashboards.variables import EVERYTHING, substituted
 from middleware.observe.dashboards import STATES
 
-pytestmark = pytest.mark.xdist_group("recorded-prometheus")
+# Half a day is recorded before the first query, on a machine that does other things as well.
+pytestmark = [pytest.mark.xdist_group("recorded-prometheus"), pytest.mark.timeout(700)]
 STEP_SECONDS = 600.0
 
 

@@ -19,7 +19,7 @@ import pytest
 from middleware.demo.processes import Child, eqwatch_command, running
 from tests.ports import unused_port
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 # Of the relay's drain and of control's end, on a machine that stands still for a while.
 STOP_SECONDS = 60.0
 _DAYS_END_SECONDS = 100

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 pytest.importorskip("tokenizers", reason="the anchor extra is not installed: pip install 'eqwatch[anchor]'")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(500)
 
 CONFIG = """
 [[deployments]]

@@ -12,7 +12,7 @@ import pytest
 from middleware.demo.processes import eqwatch_command
 
 REPLAY = Path(__file__).resolve().parents[2] / "examples" / "replay"
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 def test_accepting_a_baseline_is_heard_live(start_sidecar: Callable[..., Any]) -> None:

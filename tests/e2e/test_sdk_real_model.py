@@ -9,7 +9,7 @@ import pytest
 
 from middleware.demo.model_server import MODEL_NAME
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("real-model")]
+pytestmark = [pytest.mark.timeout(500), pytest.mark.xdist_group("real-model")]
 MESSAGES: list[Any] = [{"role": "user", "content": "Say hello."}]
 # Greedy sampling: the same answer each time, so that direct and relayed answers can be compared.
 GREEDY: dict[str, Any] = {"model": MODEL_NAME, "messages": MESSAGES, "max_tokens": 12, "temperature": 0, "seed": 1}

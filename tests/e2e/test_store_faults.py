@@ -32,7 +32,7 @@ kind = "tutoring"
 purpose = "a test of stores that fail"
 sample_rate = 1.0
 """
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(800)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from middleware.demo.model_server import MODEL_NAME
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("real-model")]
+pytestmark = [pytest.mark.timeout(700), pytest.mark.xdist_group("real-model")]
 
 LOW = (
     "I feel so lonely and sad tonight, nobody is there for me.",

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMPOSE = ROOT / "examples" / "compose"
 # The Compose Specification's own schema (Apache-2.0), as check-jsonschema ships it.
 SCHEMA = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor" / "compose-spec.json"
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_the_commands_and_files_of_the_example_run(
             "--port=8000": "--port=0",
         }
         replay = start("replay", *_local(services["replay"]["command"], replaced))
-        (upstream,) = replay.ready(60.0)
+        (upstream,) = replay.ready(120.0)
         admin = f"127.0.0.1:{new_port()}"
         places = {
             "/etc/eqwatch/": f"{COMPOSE / 'eqwatch'}/",
@@ -145,7 +146,7 @@ def test_the_commands_and_files_of_the_example_run(
         defaults = {k: v.partition(":-")[2].rstrip("}") for k, v in services["eqwatch"]["environment"].items()}
         environment = {**defaults, **secrets, "EQWATCH_UPSTREAM_URL": upstream, "EQWATCH_DATA_DIR": str(tmp_path)}
         sidecar = start("sidecar", *_local(services["eqwatch"]["command"], places), **environment)
-        _, port = sidecar.ready(60.0)
+        _, port = sidecar.ready(120.0)
         check = services["eqwatch"]["healthcheck"]["test"]
         assert check[:2] == ["CMD", "python3"]
         code = check[3].replace(":8080", f":{port}").replace("timeout=3", "timeout=60")

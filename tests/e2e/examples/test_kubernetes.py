@@ -30,6 +30,7 @@ KUBERNETES = ROOT / "examples" / "kubernetes"
 VERSION = "1.37"
 # Of PodMonitor v1 (prometheus-operator 0.82): what may stand where, as far as the example uses it.
 POD_MONITOR = {"selector", "podMetricsEndpoints"}
+pytestmark = pytest.mark.timeout(600)
 ENDPOINT = {"port", "path", "interval", "scheme", "authorization", "tlsConfig", "relabelings"}
 
 
@@ -280,7 +281,7 @@ def test_monitor_and_sidecar_run_with_the_very_configuration_of_the_example(
         places = {"https://eqwatch-monitor.eqwatch.svc:8081": f"https://{admin}"}
         places |= {"0.0.0.0:8080": "127.0.0.1:0", "0.0.0.0:8081": metrics}
         relay, own = installed(sidecar, places, **upstream)
-        host, port = relay.ready(60.0)
+        host, port = relay.ready(120.0)
         for name in ("startupProbe", "livenessProbe", "readinessProbe"):
             path = sidecar[name]["httpGet"]["path"]
             with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=60) as answer:

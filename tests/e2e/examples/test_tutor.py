@@ -7,7 +7,7 @@ import pytest
 
 from middleware.demo.model_server import MODEL_NAME
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("real-model")]
+pytestmark = [pytest.mark.timeout(700), pytest.mark.xdist_group("real-model")]
 LOST = "I am totally confused, I don't understand any of this. I'm completely lost."
 MOST_TURNS = 10
 

@@ -16,6 +16,7 @@ CASES = [(name, "ok") for name in OPERATIONS] + [
     (n, s) for s in SCENARIOS for n in ("chat", "stream") if (n, s) != ("chat", "cut")
 ]
 CASES += [("chat", "hang")]
+pytestmark = pytest.mark.timeout(700)
 OURS = [("stream", "reset"), ("stream", "close"), ("stream", "hang")]
 
 
@@ -29,7 +30,7 @@ def package(tmp_path: Path) -> Path:
         ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", PACKAGE],
         cwd=tmp_path,
         check=True,
-        timeout=120,
+        timeout=300,
         capture_output=True,
     )
     return tmp_path
@@ -38,7 +39,7 @@ def package(tmp_path: Path) -> Path:
 def outcomes(package: Path, cases: list[tuple[str, str, str]]) -> list[Any]:
     """What the SDK gave for each case."""
     command = ["node", str(SCRIPT), str(package), json.dumps(cases)]
-    done = subprocess.run(command, check=True, timeout=120, capture_output=True)
+    done = subprocess.run(command, check=True, timeout=300, capture_output=True)
     found: list[Any] = json.loads(done.stdout)
     assert len(found) == len(cases)
     return found

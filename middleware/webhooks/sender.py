@@ -168,9 +168,12 @@ class Sender:
     async def _send_due(self, webhook: Webhook) -> int:
         lease = webhook.timeout_seconds + _LEASE_SLACK_SECONDS
         claimed = await asyncio.to_thread(self._store.claim_messages, webhook.name, lease_seconds=lease, limit=_BATCH)
-        async with asyncio.TaskGroup() as group:
-            for delivery, event in claimed:
-                group.create_task(self._send(webhook, delivery, event))
+        # Each to its end: where the store is away for one of them, another may have been taken, saved and not counted.
+        sent = await asyncio.gather(
+            *(self._send(webhook, delivery, event) for delivery, event in claimed), return_exceptions=True
+        )
+        if errors := [one for one in sent if isinstance(one, Exception)]:
+            raise ExceptionGroup("not all could be sent", errors)
         return len(claimed)
 
     async def _send(self, webhook: Webhook, delivery: Delivery, event: Event | None) -> None:

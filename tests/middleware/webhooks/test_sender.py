@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from middleware.errors import StoreUnavailable
 from middleware.metrics import Metrics
 from middleware.records.event import Event
 from middleware.store import Store
@@ -50,7 +52,7 @@ class Sending:
         """Of the counter."""
         return self._registry.get_sample_value("eqwatch_webhook_deliveries_total", {"outcome": outcome}) or 0.0
 
-    def until(self, done: Callable[[], Any], *webhooks: Webhook, seconds: float = 30.0) -> None:
+    def until(self, done: Callable[[], Any], *webhooks: Webhook, seconds: float = 120.0) -> None:
         """Run until the condition holds; fails when it takes too long."""
 
         async def scenario() -> None:
@@ -207,6 +209,26 @@ def test_what_another_process_went_on_with_is_not_counted_here(
     assert [sending.count(outcome) for outcome in ("delivered", "failed", "dead")] == [0, 0, 0]
 
 
+def test_a_store_that_fails_for_one_message_ends_no_other(
+    sending: Sending, inbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken and saved meanwhile is counted; the other one comes again once its lease is over."""
+    real, both = sending.store.finish_message, threading.Barrier(2)
+
+    def finish(*arguments: Any) -> bool:
+        if both.wait(60) == 0:
+            raise StoreUnavailable("away", reason="locked")
+        time.sleep(0.2)  # the failure is known by now
+        return real(*arguments)
+
+    monkeypatch.setattr(sending.store, "finish_message", finish)
+    for _ in range(2):
+        sending.store.save_event(incident())
+    sending.until(lambda: sending.count("delivered") == 1, webhook(inbox.url))
+    assert sorted(delivery.status for delivery, _ in sending.store.messages()) == ["delivered", "pending"]
+    assert len(inbox.requests) == 2
+
+
 def test_a_receiver_that_is_gone_is_not_tried_again(sending: Sending, inbox: Any) -> None:
     """410 says so for good."""
     inbox.answers = [410]
@@ -262,6 +284,7 @@ def test_a_webhook_is_told_only_what_it_wants(sending: Sending, inbox: Any) -> N
         sending.store.save_event(event)
     wanted = webhook(inbox.url, groups=frozenset({"drift", "incidents"}), deployments=frozenset({"tutor"}))
     sending.until(lambda: sending.count("delivered") == 2, wanted)
+    assert len(sending.store.messages()) == 2, "what was saved after the last one that is wanted has been looked at"
     told = sorted((json.loads(body)["type"], json.loads(body)["data"]["deployment"]) for *_, body in inbox.requests)
     assert told == [("emotion_drift", "tutor"), ("incident_opened", "tutor")]
 
@@ -288,8 +311,6 @@ def test_pauses_grow_fourfold_with_jitter_up_to_two_hours(attempts: int, least: 
 
 def test_a_store_that_is_away_is_asked_again(sending: Sending, inbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is lost, and the worker does not end."""
-    from middleware.errors import StoreUnavailable
-
     real, failures = sending.store.claim_messages, iter([True, True])
 
     def claim(*arguments: Any, **named: Any) -> Any:

@@ -21,17 +21,18 @@ def router(state: AdminState) -> APIRouter:
 
     @routes.get("", summary="Webhooks as configured, with how many messages wait or were given up")
     async def webhooks() -> list[WebhookBody]:
-        count = state.store.count_messages
+        # Of both states at once: a message that is sent again between two looks would be in neither.
+        counts = [await asyncio.to_thread(state.store.count_messages, info.name) for info in state.webhooks]
         return [
             WebhookBody(
                 name=info.name,
                 format=info.format,
                 send=list(info.send),
                 deployments=list(info.deployments),
-                pending=await asyncio.to_thread(count, info.name, "pending"),
-                dead=await asyncio.to_thread(count, info.name, "dead"),
+                pending=count.get("pending", 0),
+                dead=count.get("dead", 0),
             )
-            for info in state.webhooks
+            for info, count in zip(state.webhooks, counts, strict=True)
         ]
 
     @routes.get("/messages", summary="Messages to webhooks, newest first; status=dead lists the dead letters")

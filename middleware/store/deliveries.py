@@ -110,10 +110,12 @@ def next_due(connection: Connection, webhooks: Iterable[str]) -> float | None:
     return None if found is None else float(found)
 
 
-def count(connection: Connection, webhook: str, status: DeliveryStatus) -> int:
-    """How many messages of a webhook are in this state."""
-    statement = select(func.count()).where(deliveries.c.webhook == webhook, deliveries.c.status == status)
-    return int(connection.execute(statement).scalar_one())
+def count(connection: Connection, webhook: str) -> dict[DeliveryStatus, int]:
+    """How many messages of a webhook are in each state, all at the same moment; a state of none is left out."""
+    statement = (
+        select(deliveries.c.status, func.count()).where(deliveries.c.webhook == webhook).group_by(deliveries.c.status)
+    )
+    return {status: int(number) for status, number in connection.execute(statement)}
 
 
 def prune(connection: Connection, *, delivered_before: float, dead_before: float, dead_kept: int) -> None:

@@ -120,10 +120,10 @@ class Outbox:
         with self._reading() as connection:
             return deliveries.next_due(connection, webhooks)
 
-    def count_messages(self, webhook: str, status: DeliveryStatus) -> int:
-        """How many messages of a webhook are in this state."""
+    def count_messages(self, webhook: str) -> dict[DeliveryStatus, int]:
+        """How many messages of a webhook are in each state, all at the same moment; a state of none is left out."""
         with self._reading() as connection:
-            return deliveries.count(connection, webhook, status)
+            return deliveries.count(connection, webhook)
 
     def prune_messages(self, *, delivered_before: float, dead_before: float, dead_kept: int) -> None:
         """Remove what was delivered long ago, and dead letters that are old or more than are kept."""

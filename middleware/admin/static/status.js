@@ -100,10 +100,16 @@ function show(fresh) {
 
 const names = (root) => [...root.querySelectorAll(SECTIONS)].map((section) => section.id).join();
 
+let asked = 0;
+let newest = 0;
+
 async function refresh() {
+  const number = (asked += 1);
   const answer = await fetch(location.href, { cache: "no-store" });
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (number < newest) return; // what was asked for later is shown already
+  newest = number;
   if (names(fresh) === names(document)) show(fresh);
   else location.reload(); // an incident opened or a deployment came: everything may have moved
 }

@@ -21,6 +21,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+MILLISECONDS = 120_000  # the longest that anything is waited for
 # Read at import: the suite hides the developer's environment from every test.
 SCREENSHOTS = os.environ.get("EQWATCH_SCREENSHOTS")
 DESKTOP = {"viewport": {"width": 1200, "height": 900}}
@@ -37,7 +38,7 @@ def browser():
         pytest.skip("Chromium (Debian package chromium) is not installed at /usr/bin/chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        started = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS, timeout=MILLISECONDS)
         yield started
         started.close()
 
@@ -46,6 +47,7 @@ def browser():
 def visit(browser, url: str, **options) -> Iterator:
     """The loaded page; fails on any console message, script error, refused or failed resource."""
     context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **options)
+    context.set_default_timeout(MILLISECONDS)
     page = context.new_page()
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(f"console {message.type}: {message.text}"))
@@ -55,7 +57,8 @@ def visit(browser, url: str, **options) -> Iterator:
         "response",
         lambda response: troubles.append(f"{response.status}: {response.url}") if response.status > 399 else None,
     )
-    page.goto(url, wait_until="networkidle")
+    page.goto(url, wait_until="load")
+    page.wait_for_load_state("networkidle")
     yield page
     assert troubles == []
     context.close()
@@ -67,8 +70,9 @@ def told(request) -> bool:
 
 
 def images_are_drawn(page) -> bool:
-    """Every picture has loaded."""
-    return page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    """Every picture has loaded; one that can not be drawn is complete as well."""
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    return page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
 
 
 def overflow(page) -> int:
@@ -229,6 +233,31 @@ def test_sections_refresh_and_keep_what_was_opened(browser, filled):
         assert "UTC" not in page.locator("#s-events time").first.text_content()
         page.get_by_role("button", name="Stop refreshing").click()
         assert page.get_by_role("button", name="Refresh every 30 s").is_visible()
+
+
+COUNT_PARSED = """() => {
+  const parse = DOMParser.prototype.parseFromString;
+  window.parsed = 0;
+  DOMParser.prototype.parseFromString = function (...given) { window.parsed += 1; return parse.apply(this, given); };
+}"""
+
+
+def test_an_answer_that_comes_late_does_not_bring_back_what_was(browser, filled):
+    """Of two refreshes that are under way, what was asked for later stays."""
+    refresh = "document.dispatchEvent(new Event('eqwatch:refresh'))"
+    with visit(browser, filled.url, **DESKTOP) as page, filled.client() as client:
+        before = client.get("/").text
+        held = []
+        page.route(filled.url + "/", lambda route: route.continue_() if held else held.append(route))
+        page.evaluate(COUNT_PARSED)
+        page.evaluate(refresh)
+        filled.store.save_event(Event("benchmark_paused", "late-comer", filled.control.now))
+        filled.control.now += 60
+        page.evaluate(refresh)
+        page.locator("#s-events", has_text="late-comer").wait_for()
+        held[0].fulfill(status=200, content_type="text/html", body=before)
+        page.wait_for_function("window.parsed === 2")
+        assert page.locator("#s-events", has_text="late-comer").count() == 1
 
 
 def test_the_figures_under_the_pointer_are_told(browser, filled):

@@ -86,7 +86,7 @@ class Admin:
 
     def client(self, **headers: str) -> httpx2.Client:
         """A client that says what it is told to say, and nothing from the environment."""
-        return httpx2.Client(base_url=self.url, headers=headers, trust_env=False, timeout=20)
+        return httpx2.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60)
 
     def publish(self, event: Event) -> Event:
         """Save and publish an event, as control does."""
@@ -160,13 +160,19 @@ def _servers(store: Store) -> Iterator[Callable[..., Admin]]:
         for server, thread, admin in running:
             admin.loop.call_soon_threadsafe(admin.state.feed.close)
             server.should_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=60)
             assert not thread.is_alive()
 
 
 def _run(state: AdminState) -> tuple[uvicorn.Server, threading.Thread, int, asyncio.AbstractEventLoop]:
     config = uvicorn.Config(
-        create_app(state), host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=5
+        create_app(state),
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=60,  # no connection is closed between two requests of a test, however slow the machine
     )
     server = uvicorn.Server(config)
     socket = config.bind_socket()
@@ -180,7 +186,7 @@ def _run(state: AdminState) -> tuple[uvicorn.Server, threading.Thread, int, asyn
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
-    assert up.wait(20)
+    assert up.wait(60)
     return server, thread, socket.getsockname()[1], loops[0]
 
 

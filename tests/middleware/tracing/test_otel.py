@@ -89,6 +89,13 @@ def attributes(part: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing waits until the collector has everything, however slow the machine."""
+    monkeypatch.setattr("middleware.tracing.otel._CLOSE_SECONDS", 120.0)
+    monkeypatch.setattr("middleware.tracing.otel._EXPORT_SECONDS", 60.0)
+
+
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     made = Collector()
@@ -231,10 +238,12 @@ def test_a_collector_that_is_away_or_refuses_hurts_nobody(
     serve_fake: Callable[[FakeUpstream], str],
     small_set: ItemSet,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The batch is measured all the same; spans that nobody took are counted."""
     url = serve_fake(fake)
     collector.status = 400
+    monkeypatch.setattr("middleware.tracing.otel._EXPORT_SECONDS", 1.0)
     for number, where in enumerate((collector.url, "http://127.0.0.1:9")):
         lost: list[int] = []
         folder = tmp_path / str(number)
@@ -243,8 +252,7 @@ def test_a_collector_that_is_away_or_refuses_hurts_nobody(
             asyncio.run(batch(tracing, url, small_set, folder))
         with Store(f"sqlite:///{folder / 'eqwatch.db'}") as store:
             assert store.run("batch-1") is not None
-        if where == collector.url:
-            assert sum(lost) == 5
+        assert sum(lost) == 5
 
 
 def test_off_by_default_and_without_the_extra_a_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:

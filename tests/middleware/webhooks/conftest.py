@@ -37,9 +37,9 @@ def receiving() -> Iterator[Inbox]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            answer = inbox.answers.pop(0) if inbox.answers else 200  # before anybody sees the request and goes on
             inbox.times.append(time.monotonic())
             inbox.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            answer = inbox.answers.pop(0) if inbox.answers else 200
             if answer == "hang":
                 inbox.released.wait(60)
                 self.close_connection = True

@@ -35,8 +35,10 @@ def router(state: AdminState) -> APIRouter:
     @routes.delete("/{conversation}", summary="Erase everything that is known of a conversation")
     async def erase(conversation: str) -> ErasedBody:
         keys = list(state.conversation_keys(conversation))
-        erased = await asyncio.to_thread(state.store.erase, keys)
-        state.forget(keys)  # after the store: what was being saved until then is in memory by now
+        try:
+            erased = await asyncio.to_thread(state.store.erase, keys)
+        finally:  # after the store: what was being saved until then is in memory by now
+            state.forget(keys)
         return ErasedBody(
             conversation=conversation,
             scores=erased.scores,

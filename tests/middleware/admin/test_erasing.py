@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from middleware.admin import Access
-from middleware.errors import ConfigurationError
+from middleware.errors import ConfigurationError, StoreUnavailable
 from middleware.records.content import Content, SealedContent
 from middleware.records.conversation import ProbeResult
 
@@ -76,11 +76,19 @@ def test_erasing_removes_from_store_and_memory_and_is_no_error_twice(serve: Call
     assert forgotten[0] == ["conv-1", "hashed-conv-1"]
 
 
-def test_memory_forgets_once_the_store_has_erased(serve: Callable[..., Any]) -> None:
-    """What was being saved until then is in memory by then; so nothing is told of it afterwards."""
+def test_memory_forgets_once_the_store_has_erased(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was being saved until then is in memory by then; so nothing is told of it afterwards. Also where the store
+    fails, which may be after it removed what it has."""
     left: list[int] = []
+
+    def failing(_keys: list[str]) -> None:
+        raise StoreUnavailable("a long read", reason="locked")
+
     admin = serve(forget=lambda keys: left.append(sum(len(admin.store.emotions_of(key)) for key in keys)))
     fill(admin.store)
     with admin.client() as client:
         assert client.delete(PATH).json()["scores"] == 1
-    assert left == [0]
+        assert left == [0]
+        monkeypatch.setattr(admin.store, "erase", failing)
+        assert client.delete(PATH).status_code == 503
+    assert left == [0, 0]

@@ -29,6 +29,7 @@ __all__ = ["HERE", "Pages", "environment", "html", "picture"]
 
 HERE = Path(__file__).parent
 _FRESH_SECONDS = 5.0
+_LOOKS = 3
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -76,9 +77,17 @@ class Pages:
         async with self._loading:
             now = self._state.clock()
             if self._loaded is None or not 0 <= now - self._loaded.model.now < _FRESH_SECONDS:
-                standings = known_standings(self._state)
-                self._loaded = _Loaded(await asyncio.to_thread(self._reader.read, standings, now))
+                self._loaded = _Loaded(await self._read(now))
             return self._loaded
+
+    async def _read(self, now: float) -> PageModel:
+        """Once more where a verdict was told meanwhile: what the store has of it belongs to the new one."""
+        for _ in range(_LOOKS):
+            standings = known_standings(self._state)
+            model = await asyncio.to_thread(self._reader.read, standings, now)
+            if known_standings(self._state) == standings:
+                break
+        return model
 
 
 def html(text: str) -> Response:

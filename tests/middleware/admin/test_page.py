@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -252,6 +253,24 @@ def test_page_and_charts_are_one_moment(filled):
     assert "later-comer" not in page_of(filled).text
     filled.control.now += 6
     assert "later-comer" in page_of(filled).text
+
+
+def test_a_verdict_that_is_told_while_the_page_is_read_is_on_it(admin, monkeypatch):
+    """With the incident that belongs to it: the page never has the events of one moment and the verdict of another."""
+    admin.control.standings = [Standing("tutor", "bundled", "fine", last_batch_at=NOW)]
+    read = admin.store.events
+
+    def regressed_meanwhile(since: int, limit: int) -> list[Event]:
+        if not admin.control.standings[0].incident:
+            opened = admin.store.save_event(Event("incident_opened", "tutor", NOW, {"item_set": "bundled"}))
+            admin.control.standings = [replace(admin.control.standings[0], state="regressed", incident=opened)]
+        return read(since, limit)
+
+    monkeypatch.setattr(admin.store, "events", regressed_meanwhile)
+    page = page_of(admin)
+    assert "Incident 1: tutor" in page.text
+    assert "EQ fell" in page.text
+    assert "EQ is fine" not in page.text
 
 
 def test_a_store_that_is_gone_does_not_break_the_readiness(filled):

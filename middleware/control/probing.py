@@ -32,8 +32,8 @@ __all__ = ["Probing"]
 
 
 class Probing:
-    """Owns the tracker of conversations. on_saved: called with each result that is saved, on_turn: with each sampled
-    turn as it comes; neither may block.
+    """Owns the tracker of conversations. on_saved: called with each result once it is saved, so that nobody is told of
+    an estimate that the API does not have; on_turn: with each sampled turn as it comes. Neither may block.
 
     write: how the spool's thread saves a result; by default the store's own way. remember: keeps a place for `restore`.
     keep: is shown each turn that is going to be probed; must not block.
@@ -63,11 +63,15 @@ class Probing:
         self.on_saved: list[Callable[[ProbeResult], object]] = []
         self.on_turn: list[Callable[[Turn], object]] = []
 
+        def erased(result: ProbeResult) -> bool:
+            return store.erasures.covers(result.conversation, result.ended_at)
+
         def save(result: ProbeResult) -> None:
-            if store.erasures.covers(result.conversation, result.ended_at):
-                return
-            spool.put(partial(write or store.save_probe, result))
-            for tell in self.on_saved:
+            if not erased(result):
+                spool.put(partial(write or store.save_probe, result), then=partial(told, result))
+
+        def told(result: ProbeResult) -> None:
+            for tell in () if erased(result) else self.on_saved:
                 tell(result)
 
         probe = settings.probe

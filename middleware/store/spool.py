@@ -6,6 +6,7 @@ A kill loses what waits here; none of it was acknowledged.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,6 +17,14 @@ __all__ = ["Spool"]
 _log = structlog.get_logger(__name__)
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """What is to be written, and what follows from it."""
+
+    write: Callable[[], object]
+    then: Callable[[], object]
 
 
 class Spool:
@@ -41,7 +50,7 @@ class Spool:
         self._on_error = on_error
         self._on_depth = on_depth
         self._first_pause = first_pause_seconds
-        self._waiting: deque[Callable[[], object]] = deque()
+        self._waiting: deque[_Write] = deque()
         self._writing = False  # one more, which was taken out: it can't be dropped and saved
         self._written = asyncio.Condition()
         self._added = asyncio.Event()
@@ -57,9 +66,9 @@ class Spool:
         """Why the store was unavailable at the last attempt, or empty."""
         return self._failing
 
-    def put(self, write: Callable[[], object]) -> None:
-        """Take a write; never blocks and never raises."""
-        self._waiting.append(write)
+    def put(self, write: Callable[[], object], then: Callable[[], object] = lambda: None) -> None:
+        """Take a write; never blocks and never raises. then: called on the loop once it is written."""
+        self._waiting.append(_Write(write, then))
         self._keep_within()
         self._on_depth(self.depth)
         self._added.set()
@@ -88,11 +97,11 @@ class Spool:
 
     async def _write_first(self) -> bool:
         write, self._writing = self._waiting.popleft(), True
-        written = False
+        written = saved = False
         try:
-            await asyncio.to_thread(write)
+            await asyncio.to_thread(write.write)
             self._failing = ""
-            written = True
+            written = saved = True
         except StoreUnavailable as error:
             if not self._failing:
                 _log.warning("store_unavailable", reason=error.reason, waiting=self.depth)
@@ -108,6 +117,8 @@ class Spool:
             if not written:
                 self._waiting.appendleft(write)
                 self._keep_within()
+        if saved:
+            write.then()
         self._on_depth(self.depth)
         async with self._written:
             self._written.notify_all()

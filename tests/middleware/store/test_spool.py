@@ -69,6 +69,34 @@ def test_what_waited_is_caught_up_in_order() -> None:
     asyncio.run(scenario())
 
 
+def test_what_follows_comes_once_it_is_written() -> None:
+    """Not while the store is away, and never after a write that was refused; all of it before the spool is drained."""
+
+    async def scenario() -> None:
+        kept, followed = Recorder(), []
+        spool = kept.spool(100)
+
+        def refused() -> None:
+            raise ValueError("a bad value")
+
+        kept.away = True
+        spool.put(lambda: kept.write(1), lambda: followed.append((1, list(kept.written))))
+        spool.put(refused, lambda: followed.append((2, [])))
+        spool.put(lambda: kept.write(3), lambda: followed.append((3, list(kept.written))))
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(spool.run())
+            for _ in range(3):
+                await asyncio.to_thread(kept.attempted.acquire)
+            assert followed == []
+            kept.away = False
+            assert await spool.drained(60)
+            assert followed == [(1, [1]), (3, [1, 3])]
+            running.cancel()
+        assert kept.drops == {"rejected": 1}
+
+    asyncio.run(scenario())
+
+
 def test_a_full_spool_drops_the_oldest_and_counts() -> None:
     """The newest are kept, still in order."""
 

@@ -4,6 +4,7 @@ Caps look at places and times, never at what was said. A conversation that was b
 goes on being probed in this hour and the next: half conversations would bias more than fewer whole ones.
 """
 
+import threading
 from dataclasses import dataclass
 
 from middleware.records.conversation import SkipReason, Turn
@@ -30,12 +31,14 @@ class OptOuts:
 class Caps:
     """Owns the counts of the current hour, by deployment. turns: of one conversation; conversations: begun in an hour.
 
-    None: no cap. The clock is that of the turns, so that a backlog is counted where it belongs.
+    None: no cap. The clock is that of the turns, so that a backlog is counted where it belongs. Thread-safe: what the
+    relay heard and what arrived over the network are placed in two threads.
     """
 
     def __init__(self, *, turns: int | None = None, conversations: int | None = None) -> None:
         self._turns = turns
         self._conversations = conversations
+        self._lock = threading.Lock()
         self._hour = -1
         self._begun: dict[str, set[str]] = {}
         self._going_on: dict[str, set[str]] = {}
@@ -46,13 +49,17 @@ class Caps:
             return "conversation_cap"
         if self._conversations is None:
             return None
+        with self._lock:
+            return self._over_the_hours(turn, self._conversations)
+
+    def _over_the_hours(self, turn: Turn, most: int) -> SkipReason | None:
         hour = int(turn.at // _HOUR_SECONDS)
         if hour > self._hour:
             self._going_on, self._begun, self._hour = self._begun, {}, hour
         begun = self._begun.setdefault(turn.deployment, set())
         if turn.conversation in begun or turn.conversation in self._going_on.get(turn.deployment, ()):
             return None
-        if len(begun) >= self._conversations:
+        if len(begun) >= most:
             return "hourly_cap"
         begun.add(turn.conversation)
         return None

@@ -1,5 +1,6 @@
 """Who opted out is not even decoded, and caps leave whole conversations."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -70,6 +71,27 @@ def test_an_hour_begins_so_many_conversations_and_follows_them() -> None:
     assert later == [None, None, None, None]
     assert caps.refuses(turn("f", 1, HOUR)) == "hourly_cap"
     assert caps.refuses(turn("g", 1, HOUR - 1.0)) == "hourly_cap"  # a straggler of the hour before counts to this one
+
+
+def test_two_threads_begin_no_more_than_an_hour_may() -> None:
+    """What the relay heard and what arrived over the network share one count, whoever is in the middle of a look."""
+    caps = Caps(conversations=1)
+    found: list[str | None] = []
+    other = threading.Thread(target=lambda: found.append(caps.refuses(turn("b"))))
+
+    class Counted(set[str]):
+        """Between the look at the count and the new entry, the other thread gets all the time that it can use."""
+
+        def add(self, name: str) -> None:
+            if name == "a":
+                other.start()
+                other.join(0.2)
+            super().add(name)
+
+    caps._hour, caps._begun = 0, {"tutor": Counted()}
+    assert caps.refuses(turn("a")) is None
+    other.join()
+    assert found == ["hourly_cap"]
 
 
 def test_without_caps_nothing_is_refused() -> None:

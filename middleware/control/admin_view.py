@@ -48,6 +48,7 @@ def admin_state(
     probing: Probing,
     emotions: Callable[[str], EmotionReport | None],
     record: Callable[[Event], Awaitable[int]],
+    publish: Callable[[Event], None],
     switch: CallSwitch,
     workers: Callable[[], Mapping[str, str]],
     failures: Callable[[], Mapping[str, WorkerFailures]],
@@ -66,9 +67,8 @@ def admin_state(
             await benchmarking.set_paused(paused)
 
     async def pause_calls(paused: bool) -> None:
-        if await switch.set_paused(paused):
-            metrics.calls_paused.labels(reason="operator").set(paused)
-            await record(Event("calls_paused" if paused else "calls_resumed", "", clock()))
+        if (event := await switch.set_paused(paused, at=clock())) is not None:
+            publish(event)
 
     async def acknowledge(incident: int, accept_baseline: bool) -> bool:
         return benchmarking is not None and await benchmarking.acknowledge(incident, accept_baseline)

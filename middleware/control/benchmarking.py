@@ -6,8 +6,8 @@ on exactly where the last one stopped.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -47,7 +47,10 @@ class Schedule:
 
 
 class Benchmarking:
-    """Runs due batches of the plans, one at a time. Owns whether it is paused."""
+    """Runs due batches of the plans, one at a time. Owns whether it is paused.
+
+    publish: called with each event after it was saved, with its id.
+    """
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class Benchmarking:
         store: Store,
         budget: Budget,
         export: BenchmarkExport,
-        record: Callable[[Event], Awaitable[int]],
+        publish: Callable[[Event], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._watches = watches
@@ -67,10 +70,11 @@ class Benchmarking:
         self._store = store
         self._budget = budget
         self._export = export
-        self._record = record
+        self._publish = publish
         self._clock = clock
         self._limiter = Limiter(ConcurrencyRule(schedule.concurrency))
         self._paused = False
+        self._pausing = asyncio.Lock()
         self._last_slots: dict[str, float] = {}
         self._wake = asyncio.Event()
 
@@ -106,11 +110,13 @@ class Benchmarking:
 
     async def set_paused(self, paused: bool) -> None:
         """Stop after the present batch, or go on; survives restarts."""
-        await asyncio.to_thread(self._store.save_state, _PAUSE_STATE, {"paused": paused})
-        if paused != self._paused:
-            self._paused = paused
+        async with self._pausing:
             kind = "benchmark_paused" if paused else "benchmark_resumed"
-            await self._record(Event(kind, "", self._clock()))
+            events = (Event(kind, "", self._clock()),) if paused != self._paused else ()
+            ids = await asyncio.to_thread(self._store.save_state, _PAUSE_STATE, {"paused": paused}, events)
+            self._paused = paused
+            for event, identity in zip(events, ids, strict=True):
+                self._publish(replace(event, id=identity))
         self._wake.set()
 
     async def declare(self, deployment: str, from_model: str, to_model: str, note: str) -> int:
@@ -161,7 +167,7 @@ class Benchmarking:
         if token is None:
             return
         self._last_slots[plan.name] = slot
-        self._export.standing(watch)  # at once: whoever had the schedule before has just removed it
+        await self._watches.tell(plan)  # at once: whoever had the schedule before has just removed it
         fence = Fence(plan.name, slot, token)
         if obstacle := await self._budget.obstacle(plan.batch):
             _log.warning("batch_skipped", reason=obstacle, item_set=plan.item_set.name)
@@ -225,8 +231,8 @@ class Benchmarking:
         except UpstreamError as error:
             _log.warning("batch_failed", reason=error.reason, error=str(error))
             watch.failed(f"The last batch failed: {error}.", at=self._clock())
-            self._export.failed(watch.plan, error.reason)
             await asyncio.to_thread(self._store.finish_run, run.id, "stopped", None, None, self._clock(), fence=fence)
+            self._export.failed(watch.plan, error.reason)
             return None
 
     async def _keep_lease(self, fence: Fence) -> None:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from middleware.control.prices import MICROS, Caps, Prices
 from middleware.control.switch import CallSwitch
@@ -111,8 +112,11 @@ class Budget:
         self._spending = asyncio.Event()
         self._settlements = 0
         self._exceeded = 1.0  # how far a call went over its estimate, at worst: guessed that much higher from then on
-        if metrics is not None and self._day_caps.tokens is not None:
-            metrics.token_budget_limit.labels(window="day").set(self._day_caps.tokens)
+        if metrics is not None:
+            for reason in switch.reasons:  # asked at each scrape: metrics never say anything else than the switch
+                metrics.calls_paused.labels(reason=reason).set_function(partial(_stops, switch, reason))
+            if self._day_caps.tokens is not None:
+                metrics.token_budget_limit.labels(window="day").set(self._day_caps.tokens)
 
     def meter(self, purpose: str, run_id: str = "", deployment: str = "") -> RunMeter:
         """Who allows and counts the calls of a purpose. With a run's id the caps per run hold as well, with a
@@ -142,7 +146,10 @@ class Budget:
         """Tokens that are left of today's cap, or of what a deployment's probes may take today; None without a cap.
         Raises StoreUnavailable."""
         day = self._today(deployment)
-        return None if day.caps.tokens is None else await asyncio.to_thread(self._left, day, day.caps.tokens)
+        if day.caps.tokens is None:
+            return None
+        async with self._lock:  # what moves between the store and at hand would be missing in both, or be in both
+            return await asyncio.to_thread(self._left, day, day.caps.tokens)
 
     async def reserve(self, purpose: str, estimate: Estimate, run_id: str = "", deployment: str = "") -> _Held:
         """Set a call's estimate aside; raises CallRefused where a cap or the kill switch stands in the way.
@@ -315,13 +322,14 @@ class Budget:
             self._switch.load()
             return None if cap is None or self._metrics is None else self._left(day, cap)
 
-        left = await asyncio.to_thread(look)
-        if self._metrics is None:
-            return
-        for reason, paused in self._switch.reasons.items():
-            self._metrics.calls_paused.labels(reason=reason).set(paused)
-        if left is not None:
+        async with self._lock:
+            left = await asyncio.to_thread(look)
+        if self._metrics is not None and left is not None:
             self._metrics.token_budget_remaining.labels(window="day").set(left)
+
+
+def _stops(switch: CallSwitch, reason: str) -> float:
+    return float(switch.reasons[reason])
 
 
 def _positive(amount: Amount) -> Amount:

@@ -178,6 +178,7 @@ async def serve(settings: Settings, relay: socket.socket | None) -> int:
             probing=probing,
             emotions=emotions.report,
             record=shared.record,
+            publish=shared.publish,
             switch=shared.switch,
             workers=lambda: supervised[0].states,
             failures=lambda: supervised[0].failures,
@@ -290,7 +291,7 @@ async def _benchmarking(shared: Shared, stack: AsyncExitStack) -> Benchmarking |
         store=shared.store,
         budget=shared.budget,
         export=export,
-        record=shared.record,
+        publish=shared.publish,
         clock=shared.clock,
     )
 

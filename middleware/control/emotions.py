@@ -107,9 +107,11 @@ class Emotions:
         for name, deployment in self._deployments.items():
             points = self._model_points(name)
             look = await asyncio.to_thread(deployment.look, self._clock(), model_points=points)
-            self._reports[name] = look.report
-            self._export.look(look)
-            await self._keep(name, deployment, look)
+            try:
+                await self._keep(name, deployment, look)
+            finally:  # also where the store is away: only the events wait for it
+                self._reports[name] = look.report
+                self._export.look(look)
 
     async def _keep(self, name: str, deployment: DeploymentEmotions, look: Look) -> None:
         """State and events in one step, so that a drift is told once, whenever this process is killed; what the store

@@ -5,8 +5,10 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from middleware.errors import CallRefused
+from middleware.records.event import Event
 from middleware.store import Store
 
 __all__ = ["CallSwitch"]
@@ -61,12 +63,14 @@ class CallSwitch:
             if self._clock() - self._loaded_at > seconds:
                 await asyncio.to_thread(self.load)
 
-    async def set_paused(self, paused: bool) -> bool:
-        """Stop or go on, at once, and for calls of other processes within seconds; whether that changed anything."""
-        return await asyncio.to_thread(self._save, paused)
+    async def set_paused(self, paused: bool, *, at: float) -> Event | None:
+        """Stop or go on, at once, and for calls of other processes within seconds. The event that was saved with it, or
+        None where nothing changed. at: Unix seconds."""
+        return await asyncio.to_thread(self._save, paused, at)
 
-    def _save(self, paused: bool) -> bool:
+    def _save(self, paused: bool, at: float) -> Event | None:
         with self._knowing:
-            self._store.save_state(_STATE, {"paused": paused})
-            changed, self._paused = paused != self._paused, paused
-            return changed
+            event = Event("calls_paused" if paused else "calls_resumed", "", at)
+            ids = self._store.save_state(_STATE, {"paused": paused}, (event,) if paused != self._paused else ())
+            self._paused = paused
+            return replace(event, id=ids[0]) if ids else None

@@ -67,6 +67,12 @@ class Watches:
         async with self._changing:
             return await self._current(plan)
 
+    async def tell(self, plan: Plan) -> None:
+        """Say once more where the plan stands, as saved: not in the middle of a change."""
+        async with self._changing:
+            if (watch := self._watches.get(plan.name)) is not None:
+                self._tell(watch)
+
     async def save(self, watch: Watch, fence: Fence | None = None) -> bool:
         """Keep what changed without a batch; False where another replica moved on: it did not happen then."""
         async with self._changing:
@@ -152,7 +158,8 @@ class Watches:
         started = watch.start(self._clock())
         if started or begun:
             await self._commit(watch, Taken(tuple(started)))
-        self._tell(watch)
+        else:
+            self._tell(watch)
         return watch
 
     async def _set_aside(self, plan: Plan, why: str) -> None:

@@ -35,13 +35,15 @@ def plan(small_set: ItemSet) -> Plan:
 
 @asynccontextmanager
 async def benchmarking_of(
-    url: str, store: Store, plan: Plan, clock: Any, *, tokens_per_day: int | None = None
+    url: str,
+    store: Store,
+    plan: Plan,
+    clock: Any,
+    *,
+    tokens_per_day: int | None = None,
+    publish: Callable[[Event], None] = lambda _event: None,
 ) -> AsyncIterator[Benchmarking]:
     """One as the composition root makes it, on a loopback upstream."""
-
-    async def record(event: Event) -> int:
-        return store.save_event(event)
-
     metrics = Metrics(CollectorRegistry(), models=("m",))
     export = BenchmarkExport(metrics, interval_seconds=HOUR)
     async with UpstreamClient(base_url=url, api_key="k") as client:
@@ -52,7 +54,7 @@ async def benchmarking_of(
             store=store,
             budget=Budget(store, switch=CallSwitch(store), clock=clock, day=Caps(tokens=tokens_per_day)),
             export=export,
-            record=record,
+            publish=publish,
             clock=clock,
         )
         await made.restore()
@@ -126,6 +128,30 @@ def test_a_budget_that_is_spent_skips_the_batch_and_a_pause_stops_all(
             assert [event.kind for event in store.events()] == ["benchmark_paused", "benchmark_resumed"]
 
     asyncio.run(scenario())
+
+
+def test_a_pause_is_saved_with_its_event_and_told_once(
+    serve_fake: Serve, fake: FakeUpstream, store: Store, plan: Plan, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at the same instant are one; until it is saved nothing says that it happened."""
+    save, told, during = store.save_state, list[Event](), list[tuple[bool, int]]()
+
+    async def scenario() -> None:
+        async with benchmarking_of(serve_fake(fake), store, plan, clock, publish=told.append) as made:
+
+            def watched(*given: Any) -> Any:
+                ids = save(*given)
+                during.append((made.paused, len(told)))
+                return ids
+
+            monkeypatch.setattr(store, "save_state", watched)
+            await asyncio.gather(made.set_paused(True), made.set_paused(True))
+            assert made.paused
+
+    asyncio.run(scenario())
+    assert during == [(False, 0), (True, 1)]
+    assert [event.kind for event in told] == ["benchmark_paused"]
+    assert told == store.events()
 
 
 @pytest.mark.parametrize(("model", "tokens_per_day"), [("not-there", None), ("m", 1)])

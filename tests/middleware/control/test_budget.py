@@ -137,7 +137,7 @@ def test_money_is_held_like_tokens(serve_fake: Serve, fake: FakeUpstream, store:
 
 
 ASK = """
-import asyncio, sys, time
+import asyncio, sys
 from middleware.control.budget import Budget
 from middleware.control.prices import Caps
 from middleware.control.switch import CallSwitch
@@ -157,7 +157,7 @@ async def one(client):
 async def main(url, path, cap):
     store = Store(f"sqlite:///{path}")
     store.open()
-    budget = Budget(store, switch=CallSwitch(store), day=Caps(tokens=cap), clock=time.time)
+    budget = Budget(store, switch=CallSwitch(store), day=Caps(tokens=cap), clock=lambda: float(sys.argv[4]))
     async with UpstreamClient(base_url=url, api_key=None) as plain:
         client = plain.metered(budget.meter("run"))
         used = await asyncio.gather(*(one(client) for _ in range(32)))
@@ -173,18 +173,17 @@ def test_two_processes_share_one_budget(serve_fake: Serve, fake: FakeUpstream, t
     """They spend what one would, together: each counts in the same store, at the same time."""
     fake.latency = 0.05
     url, path = serve_fake(fake), tmp_path / "shared.db"
-    command = [sys.executable, "-P", "-c", ASK, url, str(path), "6000"]
+    command = [sys.executable, "-P", "-c", ASK, url, str(path), "6000", str(NOW)]
     schema = Store(f"sqlite:///{path}")
     schema.open()
     schema.close()
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    used = [int(process.communicate(timeout=60)[0]) for process in processes]
+    used = [int(process.communicate(timeout=150)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
     assert 4_000 < sum(used) <= 6_000
     store = Store(f"sqlite:///{path}")
     store.open()
-    today = f"day:{datetime.now(UTC):%Y-%m-%d}"
-    assert store.budget_taken(today).tokens == sum(used)
+    assert store.budget_taken(DAY).tokens == sum(used)
     store.close()
 
 
@@ -296,12 +295,12 @@ def test_the_kill_switch_stops_the_next_call(serve_fake: Serve, fake: FakeUpstre
     """By the API for every process that shares the store, over restarts; by the setting for good."""
     url = serve_fake(fake)
     switch = CallSwitch(store)
-    assert asyncio.run(switch.set_paused(True)) is True
+    assert asyncio.run(switch.set_paused(True, at=NOW)) is not None
     assert ask_at_once(url, budget_of(store, clock, switch=switch), 3) == ["paused"] * 3
     restarted = CallSwitch(store)
     restarted.load()
     assert restarted.paused
-    assert asyncio.run(restarted.set_paused(False)) is True
+    assert asyncio.run(restarted.set_paused(False, at=NOW)) is not None
     assert ask_at_once(url, budget_of(store, clock, switch=restarted), 1) == ["answered"]
     assert ask_at_once(url, budget_of(store, clock, switch=CallSwitch(store, enabled=False)), 1) == ["paused"]
     assert paid(url) == 1
@@ -323,12 +322,64 @@ def test_what_was_read_before_a_pause_never_undoes_it(store: Store, monkeypatch:
     async def scenario() -> None:
         read = asyncio.ensure_future(asyncio.to_thread(switch.load))
         assert await asyncio.to_thread(reading.wait, 30)
-        pause = asyncio.ensure_future(switch.set_paused(True))
+        pause = asyncio.ensure_future(switch.set_paused(True, at=NOW))
         await asyncio.wait({pause}, timeout=0.2)  # it may be through before the reading is, or wait for it
         go_on.set()
         assert await pause
         await read
         assert switch.paused
+
+    asyncio.run(scenario())
+
+
+def test_a_pause_is_saved_with_its_event_and_told_by_all_at_once(
+    store: Store, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The switch and its metric say what was until both are in the store; a pause of what is paused is no event."""
+    metrics, switch, save = Metrics(CollectorRegistry()), CallSwitch(store), store.save_state
+    during: list[tuple[bool, float]] = []
+    budget_of(store, clock, switch=switch, metrics=metrics)
+
+    def said() -> tuple[bool, float]:
+        (family,) = metrics.calls_paused.collect()
+        return switch.paused, next(sample.value for sample in family.samples if sample.labels["reason"] == "operator")
+
+    def watched(*given: Any) -> Any:
+        ids = save(*given)
+        during.append(said())
+        return ids
+
+    monkeypatch.setattr(store, "save_state", watched)
+    told = [asyncio.run(switch.set_paused(paused, at=NOW)) for paused in (True, True, False)]
+    assert during == [(False, 0.0), (True, 1.0), (True, 1.0)]
+    assert said() == (False, 0.0)
+    assert [event for event in told if event is not None] == store.events()
+    assert [event.kind for event in store.events()] == ["calls_paused", "calls_resumed"]
+
+
+def test_what_is_left_is_told_exactly_while_a_call_is_set_aside(
+    store: Store, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slowly the store answers: what it has given out for several calls is not spent."""
+    take, given, go_on = store.take_budget, threading.Event(), threading.Event()
+
+    def slowly(takes: Any) -> Any:
+        granted = take(takes)
+        given.set()
+        assert go_on.wait(30)
+        return granted
+
+    monkeypatch.setattr(store, "take_budget", slowly)
+
+    async def scenario() -> None:
+        budget = budget_of(store, clock, day=Caps(tokens=1_000))
+        calling = asyncio.ensure_future(budget.meter("run").reserve(Estimate(60, 40)))
+        assert await asyncio.to_thread(given.wait, 30)
+        left = asyncio.ensure_future(budget.left_today())
+        await asyncio.wait({left}, timeout=0.2)  # it may wait for the call, and is right in any case
+        go_on.set()
+        await calling
+        assert await left == 900
 
     asyncio.run(scenario())
 
@@ -347,7 +398,7 @@ def test_a_call_after_a_quiet_while_sees_what_others_stopped(store: Store, clock
         meter = budget_of(store, clock, switch=Counted(store, clock=lambda: now)).meter("run")
         for _ in range(2):
             (await meter.reserve(Estimate(10, 10))).settle(Usage(10, 10))
-        await CallSwitch(store).set_paused(True)
+        await CallSwitch(store).set_paused(True, at=NOW)
         (await meter.reserve(Estimate(10, 10))).settle(Usage(10, 10))  # within seconds
         now = 4600.0
         ended = await asyncio.gather(*(meter.reserve(Estimate(10, 10)) for _ in range(8)), return_exceptions=True)

@@ -298,6 +298,38 @@ def test_a_drift_that_the_store_did_not_take_is_told_with_the_next_look(watch: W
     assert watch.store.events() == watch.events
 
 
+def test_a_drift_is_shown_once_its_event_is_saved(watch: Watch) -> None:
+    """Report and metrics are those of the look before until the store has the event; where it is away they go on."""
+    for number in range(20):
+        watch.converse(f"r{number}", [turn(2.0 + 0.1 * (number % 3), 2.0)])
+    watch.clock.now += GAP
+    watch.look()
+    for number in range(20):
+        watch.converse(f"a{number}", [turn(8.0, 2.0)])
+    watch.clock.now += GAP
+    save = watch.store.save_state
+    name = 'eqwatch_drift_active{deployment="tutor",emotion="Confusion"}'
+    during: list[tuple[bool, float | None]] = []
+
+    def shown() -> tuple[bool, float | None]:
+        report = watch.emotions.report("tutor")
+        assert report is not None
+        return drift(report, "perception").active, watch.samples().get(name)
+
+    def watched(*given: Any) -> Any:
+        ids = save(*given)
+        during.append(shown())
+        return ids
+
+    with patch.object(watch.store, "save_state", side_effect=watched):
+        watch.look()
+    assert during == [(False, None)]
+    assert shown() == (True, 1.0)
+    at = watch.clock.now = watch.clock.now + 60.0
+    with patch.object(watch.store, "save_state", side_effect=StoreUnavailable("away", reason="disk_full")):
+        assert watch.look().at == at
+
+
 def test_what_is_no_longer_known_does_not_stay_at_its_last_value() -> None:
     """A drift that was reported, adoption and repeatability go with what they rested on: no alert fires on a memory."""
     registry = CollectorRegistry()

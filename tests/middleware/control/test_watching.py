@@ -139,6 +139,39 @@ def test_a_verdict_is_told_once_it_is_saved_and_everywhere_at_once(
     asyncio.run(scenario())
 
 
+def test_a_look_in_the_middle_of_a_change_tells_nothing_that_is_not_saved(
+    store: Store, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes a slot while an incident is being closed exports the incident until that is saved."""
+
+    async def scenario() -> None:
+        process = Process(store, [plan])
+        await process.batches(plan, 10)
+        await process.batches(plan, 6, loss=3.0)
+        [standing] = process.watches.standings
+        begun, go_on = threading.Event(), threading.Event()
+        save = store.save_progress
+
+        def slow(*args: Any, **kwargs: Any) -> Any:
+            begun.set()
+            assert go_on.wait(20.0)
+            return save(*args, **kwargs)
+
+        monkeypatch.setattr(store, "save_progress", slow)
+        closing = asyncio.create_task(process.watches.acknowledge(standing.incident, new_baseline=False))
+        assert await asyncio.to_thread(begun.wait, 20.0)
+        telling = asyncio.create_task(process.watches.tell(plan))
+        await asyncio.wait({telling}, timeout=0.1)
+        assert process.sample("bench_regression_active") == 1.0
+        assert process.watches.standings == [standing]
+        go_on.set()
+        assert await closing
+        await telling
+        assert process.sample("bench_regression_active") == 0.0
+
+    asyncio.run(scenario())
+
+
 def test_what_could_not_be_saved_did_not_happen(store: Store, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that fails in the middle: the batch is taken in again from the state before, and told once."""
 

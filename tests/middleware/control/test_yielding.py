@@ -52,6 +52,13 @@ async def relay(counters: Counters, asked: Asked | None = None) -> AsyncIterator
     writer.close()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look may take as long as a busy machine takes."""
+    monkeypatch.setattr("middleware.control.yielding._REFRESH_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_user_traffic_lowers_the_limiters() -> None:
     """Requests under way lower each limiter's ceiling, a burst of 503 stops both, quiet lifts it again."""
 
@@ -89,6 +96,7 @@ async def running(yielding: Yielding) -> AsyncIterator[None]:
     task.cancel()
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("which", [0, 1])
 def test_the_relay_is_asked_while_own_calls_are_wanted(which: int) -> None:
     """Never before the first call, again and again while it is under way, and no more some looks after it."""
@@ -114,6 +122,7 @@ def test_the_relay_is_asked_while_own_calls_are_wanted(which: int) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_first_call_meets_the_traffic_of_now() -> None:
     """Traffic that became heavy while nobody looked holds it back until it is over; then it begins."""
 
@@ -150,7 +159,8 @@ def test_a_relay_that_does_not_answer_holds_nobody_up() -> None:
             assert limiter.rule.allowed() == 1
             asked.silent = True
             async with running(yielding), limiter.turn():
-                assert asked.times >= 2
+                while asked.times < 2:  # it was asked; a busy machine hears of it late
+                    await asyncio.sleep(0.01)
                 assert limiter.rule.allowed() == 1
 
     asyncio.run(scenario())

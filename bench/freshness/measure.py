@@ -1,17 +1,16 @@
 """One run: turns through a real sidecar, and when each estimate was told and could be read."""
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 
-from middleware.demo.processes import Child, eqwatch_command, running
+from middleware.demo.processes import Child, eqwatch_command, free_port, running
 
 __all__ = ["Freshness", "measured"]
 
@@ -31,23 +30,31 @@ _POLL_SECONDS = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Seconds from the end of each turn, sorted: until the stream told its estimate, until the pull had it."""
+    """Seconds from the end of each turn, sorted: until the stream told its estimate, until the pull had it.
+
+    told_at, read_at: monotonic seconds at which the stream told each one, and the pull had it, sorted.
+    """
 
     streamed: list[float]
     pulled: list[float]
+    told_at: list[float]
+    read_at: list[float]
 
 
 def measured(upstream: str, folder: Path, *, anchor_only: bool, conversations: int, turns: int) -> Freshness:
     """Turns come one after another, each once the estimate of the one before was read."""
-    with ExitStack() as stack:
+    with ExitStack() as last, ExitStack() as stack:
         data, admin = stack.enter_context(_sidecar(upstream, folder, anchor_only=anchor_only))
         client = stack.enter_context(httpx2.Client(trust_env=False, timeout=60))
         told: dict[tuple[str, int], float] = {}
         stop, connected = threading.Event(), threading.Event()
-        threading.Thread(target=_listen, args=(admin, told, stop, connected), daemon=True).start()
+        listener = threading.Thread(target=_listen, args=(admin, told, stop, connected), daemon=True)
+        listener.start()
+        last.callback(listener.join)  # it ends with the sidecar's stream
+        stack.callback(stop.set)
         assert connected.wait(_WAIT_SECONDS), "the stream did not open"
         ended: dict[tuple[str, int], float] = {}
-        pulled = []
+        read: dict[tuple[str, int], float] = {}
         for number in range(conversations):
             name = f"freshness-{number}"
             found = client.post(f"{admin}/api/v1/conversations/lookup", json={"conversation": name}).json()
@@ -59,15 +66,15 @@ def measured(upstream: str, folder: Path, *, anchor_only: bool, conversations: i
                     json={"model": "small", "messages": messages},
                     headers={"x-eqwatch-deployment": "tutor", "x-eqwatch-conversation": name},
                 )
-                end = ended[found["conversation"], turn] = time.monotonic()
+                ended[found["conversation"], turn] = time.monotonic()
                 messages.append(answer.json()["choices"][0]["message"])
-                pulled.append(_until_pulled(client, admin, name, turn) - end)
+                read[found["conversation"], turn] = _until_pulled(client, admin, name, turn)
         limit = time.monotonic() + _WAIT_SECONDS
         while len(told) < len(ended) and time.monotonic() < limit:
             time.sleep(0.05)
-        stop.set()
         assert told.keys() == ended.keys(), f"{len(told)} of {len(ended)} turns were told"
-        return Freshness(sorted(told[key] - end for key, end in ended.items()), sorted(pulled))
+        streamed, pulled = (sorted(at[key] - end for key, end in ended.items()) for at in (told, read))
+        return Freshness(streamed, pulled, sorted(told.values()), sorted(read.values()))
 
 
 def _until_pulled(client: httpx2.Client, admin: str, name: str, turn: int) -> float:
@@ -83,7 +90,12 @@ def _until_pulled(client: httpx2.Client, admin: str, name: str, turn: int) -> fl
 
 def _listen(admin: str, told: dict[tuple[str, int], float], stop: threading.Event, connected: threading.Event) -> None:
     url = f"{admin}/api/v1/events?type=emotions&deployment=tutor"
-    with httpx2.Client(trust_env=False, timeout=None) as client, client.stream("GET", url) as stream:
+    # A sidecar that ends cuts its streams; a turn that was not told by then is missed by who asked.
+    with (
+        suppress(httpx2.TransportError),
+        httpx2.Client(trust_env=False, timeout=None) as client,
+        client.stream("GET", url) as stream,
+    ):
         connected.set()
         for line in stream.iter_lines():
             if stop.is_set():
@@ -97,8 +109,7 @@ def _listen(admin: str, told: dict[tuple[str, int], float], stop: threading.Even
 def _sidecar(upstream: str, folder: Path, *, anchor_only: bool) -> Iterator[tuple[str, str]]:
     folder.mkdir(parents=True)
     (folder / "eqwatch.toml").write_text(CONFIG.format(anchor_only=str(anchor_only).lower()))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port(0)
     command = eqwatch_command(
         *("serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", f"127.0.0.1:{port}"),
         *("--data-dir", str(folder / "data"), "--config", str(folder / "eqwatch.toml")),
@@ -110,9 +121,8 @@ def _sidecar(upstream: str, folder: Path, *, anchor_only: bool) -> Iterator[tupl
         limit = time.monotonic() + _WAIT_SECONDS
         with httpx2.Client(trust_env=False, timeout=10) as client:
             while time.monotonic() < limit:
-                try:
+                with suppress(httpx2.TransportError):
                     if client.get(f"{admin}/-/ready").status_code == 200:
                         break
-                except httpx2.TransportError:
-                    time.sleep(0.1)
+                time.sleep(0.1)
         yield f"http://{host}:{data_port}", admin

@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,8 +12,11 @@ __all__ = ["answering"]
 
 
 @contextmanager
-def answering(seconds: float) -> Iterator[str]:
-    """Its URL. A question about emotions gets intensities, anything else a sentence."""
+def answering(seconds: float, judged: Callable[[], None] = lambda: None) -> Iterator[str]:
+    """Its URL. A question about emotions gets intensities, anything else a sentence.
+
+    judged: called just before intensities are sent.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -25,6 +28,8 @@ def answering(seconds: float) -> Iterator[str]:
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
             body = json.dumps({"model": asked["model"], "choices": [choice]}).encode()
             time.sleep(seconds)
+            if judging:
+                judged()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a sidecar that ends asks no more
                 self.send_response(200)
                 self.send_header("content-type", "application/json")

@@ -29,7 +29,7 @@ _LONGEST_MOMENT_SECONDS = 0.1
 
 def kill_runs(folder: Path, kills: int, rng: random.Random, tell: Callable[[str], None]) -> Outcome:
     """So many SIGKILLs within one run, then its end; the report is held against that of a run that nobody killed."""
-    passes = 2 * kills
+    passes = 4 * kills  # more than all lives ask together, also where a kill comes late
     with upstream(folder, "--latency", "50") as url:
         command = _command(url, folder / "killed", passes)
         seen = Seen(f"sqlite:///{folder / 'killed' / 'eqwatch.db'}")

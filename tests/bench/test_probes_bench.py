@@ -36,7 +36,7 @@ def test_changes_are_from_probes_off_in_the_same_round() -> None:
 @pytest.mark.timeout(300)
 def test_only_the_sidecar_with_probes_on_probes(compiled_product: Path) -> None:
     """Under the same load, with no error in either; both relays' own time is told."""
-    load = Load("json", 4, 1.5, 0.2, rate=40)
+    load = Load("json", 4, 4.0, 0.2, rate=40)  # long enough for a probe on a busy machine
     with session([], random.Random(1), lambda _: None, product=compiled_product) as run:
         found = compared(run, [load], 1, {OFF: None, "on": 1.0})
     off, on = found.samples["json", OFF][0], found.samples["json", "on"][0]

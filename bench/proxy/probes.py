@@ -27,8 +27,8 @@ from bench.proxy.measure import Sample, measure
 from bench.proxy.native import CLIENT_CPU, missing_tools
 from bench.proxy.page import put_section
 from bench.proxy.session import Session, session
-from bench.proxy.targets import Running, Site, free_port, launched
-from middleware.demo.processes import eqwatch_command
+from bench.proxy.targets import Running, Site, launched
+from middleware.demo.processes import eqwatch_command, free_port
 
 __all__ = ["LOADS", "OFF", "VARIANTS", "Found", "as_markdown", "compared", "main"]
 
@@ -105,7 +105,7 @@ def compared(
 @contextmanager
 def _sidecar(site: Site, rate: float | None) -> Iterator[tuple[Running, str]]:
     """The relay process as a target, and the address of the sidecar's admin listener."""
-    port, admin = free_port(), free_port()
+    port, admin = free_port(0), free_port(0)
     folder = site.folder / f"sidecar-{port}"
     folder.mkdir()
     (folder / "eqwatch.toml").write_text("" if rate is None else _PROBED.format(rate=rate))

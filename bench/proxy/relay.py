@@ -11,7 +11,8 @@ import msgspec
 
 from bench.proxy.bars import PLAIN, TAP_ALL, TAP_TENTH
 from bench.proxy.relay_process import missing
-from bench.proxy.targets import Running, Site, Target, free_port, launched
+from bench.proxy.targets import Running, Site, Target, launched
+from middleware.demo.processes import free_port
 from middleware.records.relay import DeploymentMatch, Listener, RelayConfig, Tap, UpstreamTarget
 
 __all__ = ["CONTROL_RATE", "relay", "variants"]
@@ -52,7 +53,7 @@ def relay(
 
     @contextmanager
     def start(site: Site) -> Iterator[Running]:
-        port = free_port()
+        port = free_port(0)
         config = RelayConfig(
             upstream=UpstreamTarget("http", "127.0.0.1", site.upstream),
             listeners=(Listener("127.0.0.1", port),),

@@ -15,8 +15,9 @@ from typing import IO
 
 from bench.proxy import account, loads
 from bench.proxy.native import stopped
+from middleware.demo.processes import free_port
 
-__all__ = ["PROXY_CPU", "Running", "Site", "StartError", "Target", "free_port", "launched", "nginx", "peers"]
+__all__ = ["PROXY_CPU", "Running", "Site", "StartError", "Target", "launched", "nginx", "peers"]
 
 PROXY_CPU = 1
 _START_SECONDS = 90.0
@@ -96,14 +97,6 @@ class Target:
     """Whether memory per open stream and cancellation are measured too."""
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-    return port
-
-
 @contextmanager
 def launched(
     command: list[str],
@@ -168,7 +161,7 @@ def nginx() -> Target:
 
     @contextmanager
     def start(site: Site) -> Iterator[Running]:
-        port = free_port()
+        port = free_port(0)
         folder = site.folder / f"nginx-{port}"
         folder.mkdir()
         # A worker of a root master changes its user and could then not enter a private temporary folder.
@@ -204,7 +197,7 @@ def peers(python: str) -> tuple[list[Target], list[str]]:
 def _own(module: str) -> Callable[[Site], AbstractContextManager[Running]]:
     @contextmanager
     def start(site: Site) -> Iterator[Running]:
-        port = free_port()
+        port = free_port(0)
         command = [sys.executable, "-P", "-m", f"bench.proxy.peers.{module}", str(port), str(site.upstream)]
         with launched(command, port) as running:
             yield running
@@ -215,7 +208,7 @@ def _own(module: str) -> Callable[[Site], AbstractContextManager[Running]]:
 def _aiohttp(python: str) -> Callable[[Site], AbstractContextManager[Running]]:
     @contextmanager
     def start(site: Site) -> Iterator[Running]:
-        port = free_port()
+        port = free_port(0)
         script = Path(__file__).parent / "peers" / "aiohttp_proxy.py"
         with launched([python, str(script), str(port), str(site.upstream)], port) as running:
             yield running
@@ -226,7 +219,7 @@ def _aiohttp(python: str) -> Callable[[Site], AbstractContextManager[Running]]:
 def _litellm(command: str) -> Callable[[Site], AbstractContextManager[Running]]:
     @contextmanager
     def start(site: Site) -> Iterator[Running]:
-        port = free_port()
+        port = free_port(0)
         config = site.folder / f"litellm-{port}.yaml"
         model = f"{{model: openai/bench-1, api_base: 'http://127.0.0.1:{site.upstream}/v1', api_key: none}}"
         config.write_text(f"model_list:\n  - model_name: bench-1\n    litellm_params: {model}\n")

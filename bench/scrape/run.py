@@ -19,8 +19,9 @@ from prometheus_client import CollectorRegistry
 
 from bench.proxy.loads import Load
 from bench.proxy.native import LoadError, compile_native, missing_tools
-from bench.proxy.targets import free_port, launched
+from bench.proxy.targets import launched
 from bench.scrape.control import filled
+from middleware.demo.processes import free_port
 from middleware.metrics import render
 from middleware.records.relay import DeploymentMatch, Listener, RelayConfig, Tap, UpstreamTarget
 
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @contextmanager
 def _relay(folder: Path, upstream: int, options: argparse.Namespace) -> Iterator[tuple[int, int]]:
     """The data port and the admin port of a running relay with its control."""
-    port, admin = free_port(), free_port()
+    port, admin = free_port(0), free_port(0)
     config = RelayConfig(
         upstream=UpstreamTarget("http", "127.0.0.1", upstream),
         listeners=(Listener("127.0.0.1", port),),

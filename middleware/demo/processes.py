@@ -30,13 +30,24 @@ def eqwatch_command(*arguments: str) -> list[str]:
 
 
 def free_port(preferred: int) -> int:
-    """The preferred port on loopback where it is free, else any free one."""
+    """The preferred port on loopback where it is free, else any other, kept for a minute for who knows its number."""
     for port in (preferred, 0):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
+            if not port:
+                _keep(probe)
             return int(probe.getsockname()[1])
     raise StartError("no free port on 127.0.0.1")
+
+
+def _keep(probe: socket.socket) -> None:
+    """Leave a connection of the port in TIME_WAIT: the kernel then gives the port to nobody who asks for any one, while
+    a server can bind it by its number."""
+    probe.listen(1)
+    with socket.create_connection(probe.getsockname()) as client:
+        probe.accept()[0].close()  # the end that closes first waits
+        client.recv(1)
 
 
 class Child:

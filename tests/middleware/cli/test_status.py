@@ -63,6 +63,7 @@ def sidecar(tmp_path: Path) -> Iterator[Callable[..., str]]:
         )
         server = uvicorn.Server(uvicorn.Config(create_app(state), port=0, log_level="error", lifespan="off"))
         listener = server.config.bind_socket()
+        listener.listen()  # whoever asks before the thread runs waits for it
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         running.append((server, thread))

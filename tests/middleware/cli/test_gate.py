@@ -155,21 +155,23 @@ def test_killed_gate_goes_on(
     """After kill -9 in the middle the same command goes on: nothing that was answered and saved is asked again."""
     replays = [("--replay", f"{name}={eqbench_dir / 'replay' / name}.json") for name in MODELS[2:]]
     flat = [argument for pair in replays for argument in pair]
-    with fake_upstream("--items", items, *flat, "--latency", 20) as url:
+    # The 60th call hangs, so that the gate can't end before it is killed.
+    slow = ("--latency", 20, "--fault", "hang:every=60,first=60")
+    with fake_upstream("--items", items, *flat, *slow) as url:
         command = ("gate", "--upstream", url, "--baseline", MODELS[2], "--candidate", MODELS[3], "--items", items)
         command += ("--data-dir", tmp_path, "--concurrency", 2, "--json")
         with start_eqwatch(*command) as process:
             assert "of 342 answers" in process.stderr.readline()  # a fifth is done and saved
             process.kill()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
         before = stats(url)["model"]
         result = eqwatch(*command)
         asked = stats(url)["model"]
     assert result.returncode == 1, result.stderr
     assert "going on with gate-" in result.stderr
     assert min(before.values()) > 30
-    # Two calls at most were under way when the process was killed; their answers were lost.
-    assert sum(asked.values()) <= 2 * 171 + 2
+    # Lost with the process: two calls that were under way, and two answers that waited to be saved.
+    assert sum(asked.values()) <= 2 * 171 + 4
     report = json.loads(result.stdout)
     assert report["baseline"]["outcomes"] == report["candidate"]["outcomes"] == {"scored": 171}
     assert report["baseline"]["score"] == pytest.approx(86.01, abs=0.02)
@@ -177,14 +179,18 @@ def test_killed_gate_goes_on(
 
 def test_each_upstream_gets_its_own_key(eqwatch: Eqwatch, tmp_path: Path) -> None:
     """A refused key is wrong use, exit 2, and named; the baseline's key never goes to another upstream."""
-    with refusing() as (ours, _), refusing() as (theirs, seen):
-        command = ("gate", "--upstream", ours, "--candidate-upstream", theirs, "--baseline", "m", "--candidate", "m")
-        command += ("--data-dir", tmp_path)
-        refused = eqwatch(*command, EQWATCH_UPSTREAM_API_KEY=KEY)
-        assert set(seen) <= {None}
-        seen.clear()
-        eqwatch(*command, EQWATCH_UPSTREAM_API_KEY=KEY, EQWATCH_CANDIDATE_API_KEY=OTHER_KEY)
-        assert set(seen) <= {f"Bearer {OTHER_KEY}"}
+
+    def asked(**keys: str) -> tuple[Any, set[str | None]]:
+        """How a gate ended, and what the candidate's upstream saw of it, calls that were cut off included."""
+        with refusing() as (ours, _), refusing() as (theirs, seen):
+            versions = ("--baseline", "m", "--candidate", "m", "--data-dir", tmp_path)
+            ended = eqwatch("gate", "--upstream", ours, "--candidate-upstream", theirs, *versions, **keys)
+        return ended, set(seen)
+
+    refused, seen = asked(EQWATCH_UPSTREAM_API_KEY=KEY)
+    assert seen <= {None}
+    _, seen = asked(EQWATCH_UPSTREAM_API_KEY=KEY, EQWATCH_CANDIDATE_API_KEY=OTHER_KEY)
+    assert seen <= {f"Bearer {OTHER_KEY}"}
     assert refused.returncode == 4
     assert "_API_KEY" in refused.stderr
     assert KEY not in refused.stderr
@@ -204,6 +210,9 @@ def refusing(status: int = 401) -> Iterator[tuple[str, list[str | None]]]:
     """An upstream that refuses every key, and the Authorization headers that it saw."""
     seen: list[str | None] = []
 
+    class Refusals(ThreadingHTTPServer):
+        daemon_threads = False  # so that all of them are waited for at the end
+
     class Refusing(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
@@ -215,8 +224,8 @@ def refusing(status: int = 401) -> Iterator[tuple[str, list[str | None]]]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        thread = threading.Thread(target=server.serve_forever)
+    with Refusals(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}", seen
         server.shutdown()

@@ -46,14 +46,14 @@ def missing() -> str:
 
 
 @contextmanager
-def serving(exposition: Path, folder: Path) -> Iterator[Prometheus]:
-    """A server whose database holds the exposition; ended by its id."""
+def serving(exposition: Path, folder: Path, *, port: int = 0) -> Iterator[Prometheus]:
+    """A server whose database holds the exposition; ended by its id. port: 0 for any that is free now."""
     data = folder / "tsdb"
     command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(exposition), str(data)]
     subprocess.run(command, check=True, capture_output=True)
     config = folder / "prometheus.yml"
     config.write_text("global: {}\n", encoding="utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server(("127.0.0.1", port)) as free:
         port = free.getsockname()[1]
     log = (folder / "prometheus.log").open("wb")
     server = subprocess.Popen(

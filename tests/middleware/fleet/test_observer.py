@@ -63,7 +63,7 @@ def test_each_exchange_is_forwarded_or_counted_with_its_reason(capsys: pytest.Ca
 def test_an_observer_carries_nothing_that_only_a_monitor_needs() -> None:
     """It is in every pod: no store, no numbers, no benchmark, no page."""
     code = "import sys, middleware.control.observing; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=150, check=True)
     loaded = set(done.stdout.split())
     assert "middleware.fleet.forwarder" in loaded
     for heavy in (

@@ -70,7 +70,7 @@ def test_the_refusal_is_one_line_with_its_exit_code(tmp_path: Path) -> None:
         eqwatch_command("monitor"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         cwd=tmp_path,
         env={**os.environ},

@@ -15,7 +15,7 @@ def serve(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Com
         eqwatch_command("serve", "--data-dir", str(tmp_path / "data"), *arguments),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         cwd=tmp_path,
         env={**os.environ, **environment},

@@ -113,6 +113,8 @@ class ClientConnection:
         self._slice = context.clients[context.counters.accepted % len(context.clients)]
         self._slice.add(self)
         context.counters.open_clients += 1
+        if context.draining:  # accepted while the relay looked through those that it already knew
+            self.drain()
 
     def _give_up_place(self) -> None:
         """The connection is gone: another may take its place."""

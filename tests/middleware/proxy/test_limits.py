@@ -32,7 +32,7 @@ async def stalling(reader, writer, upstream):
 @pytest.mark.parametrize(
     ("timeouts", "sent", "expected"),
     [
-        (Timeouts(head=0.2), b"GET / HT", (400, "request_timeout")),
+        (Timeouts(head=1.0), b"GET / HT", (400, "request_timeout")),
         (Timeouts(body=0.2), POST + b"half", (400, "request_timeout")),
         (Timeouts(first_byte=0.2), GET, (504, "upstream_timeout")),
     ],
@@ -44,7 +44,7 @@ def test_what_takes_too_long_is_answered(kit, timeouts, sent, expected):
         async with kit.rig(silent, timeouts=timeouts) as rig:
             reader, writer = await rig.open()
             writer.write(sent)
-            answer = await asyncio.wait_for(reader.readuntil(b"}}"), 10)
+            answer = await asyncio.wait_for(reader.readuntil(b"}}"), 20)
             assert code_of(answer) == expected
             writer.close()
             await rig.settled(lambda: rig.relay.context.counters.open_clients == 0)
@@ -67,7 +67,7 @@ def test_a_drip_is_cut_though_it_never_pauses(kit):
                     await asyncio.sleep(0.05)
 
             dripping = asyncio.ensure_future(drip())
-            answer = await asyncio.wait_for(reader.readuntil(b"}}"), 10)
+            answer = await asyncio.wait_for(reader.readuntil(b"}}"), 20)
             dripping.cancel()
             assert code_of(answer) == (400, "request_timeout")
             writer.close()
@@ -80,7 +80,7 @@ def test_idle_connections_are_closed(kit, sent):
     """A connection that says nothing, at first or after an answer, is closed without a word."""
 
     async def main():
-        async with kit.rig(kit.answering(OK), timeouts=Timeouts(head=0.2, keep_alive=0.2)) as rig:
+        async with kit.rig(kit.answering(OK), timeouts=Timeouts(head=1.0, keep_alive=0.2)) as rig:
             assert await rig.talk(sent) == (OK if sent else b"")
 
     kit.run(main())
@@ -95,7 +95,7 @@ def test_a_stalled_answer_is_cut(kit):
             writer.write(GET)
             await reader.readuntil(b"half")
             with pytest.raises(ConnectionResetError):
-                await asyncio.wait_for(reader.read(), 10)
+                await asyncio.wait_for(reader.read(), 20)
             assert rig.total("upstream_failures_total") == {("idle_timeout",): 1}
             writer.close()
 
@@ -167,7 +167,7 @@ def test_requests_over_the_upstream_cap_get_a_503_at_once(kit):
             await rig.upstream.asked.wait()
             reader, writer = await rig.open()
             writer.write(GET)
-            assert code_of(await asyncio.wait_for(reader.readuntil(b"}}"), 5)) == (503, "upstream_connections")
+            assert code_of(await asyncio.wait_for(reader.readuntil(b"}}"), 20)) == (503, "upstream_connections")
             assert rig.total("upstream_failures_total") == {("connections",): 1}
             first.close()
             writer.close()
@@ -187,7 +187,7 @@ def test_running_out_of_descriptors_is_a_503_and_passes(kit):
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(fill), hard))
             try:
                 writer.write(GET)
-                answer = await asyncio.wait_for(reader.readuntil(b"}}"), 10)
+                answer = await asyncio.wait_for(reader.readuntil(b"}}"), 20)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
                 for descriptor in fill:
@@ -233,16 +233,30 @@ def test_draining_finishes_what_is_under_way(kit):
             writer.write(GET)
             await reader.readuntil(b"a\r\n")
             draining = asyncio.ensure_future(rig.relay.drain())
-            assert await asyncio.wait_for(idle_reader.read(), 5) == b""
+            assert await asyncio.wait_for(idle_reader.read(), 20) == b""
             with pytest.raises(OSError):  # noqa: PT011
                 await rig.open()
             assert not draining.done()
             writer.write(b"GET /-/eqwatch/ready HTTP/1.1\r\nHost: a\r\n\r\n")
             go.set()
-            assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"1\r\nb\r\n0\r\n\r\n")
-            await asyncio.wait_for(draining, 5)
+            assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"1\r\nb\r\n0\r\n\r\n")
+            await asyncio.wait_for(draining, 20)
             writer.close()
             idle_writer.close()
+
+    kit.run(main())
+
+
+def test_draining_does_not_wait_for_a_client_that_came_last(kit):
+    """A connection that was accepted just before the end, and is heard of just after it began, is closed at once."""
+
+    async def main():
+        async with kit.rig(kit.answering(OK), timeouts=Timeouts(head=600)) as rig:
+            rig.relay.context.draining = True  # as `drain` begins, before it closes the listener
+            reader, writer = await rig.open()
+            assert await asyncio.wait_for(reader.read(), 20) == b""
+            await asyncio.wait_for(rig.relay.drain(), 20)
+            writer.close()
 
     kit.run(main())
 
@@ -255,9 +269,9 @@ def test_draining_has_a_time_limit(kit):
             reader, writer = await rig.open()
             writer.write(GET)
             await rig.upstream.asked.wait()
-            await asyncio.wait_for(rig.relay.drain(), 5)
+            await asyncio.wait_for(rig.relay.drain(), 20)
             assert await reader.read() == b""
-            await asyncio.wait_for(rig.upstream.gone.wait(), 5)
+            await asyncio.wait_for(rig.upstream.gone.wait(), 20)
             writer.close()
 
     kit.run(main())

@@ -5,6 +5,7 @@ Every test here is run against the sources and against the compiled relay of an 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -84,6 +85,14 @@ def relay(shared: Shared, _checked: None) -> RelayProcess:
 def upstream(shared: Shared) -> Upstream:
     """The shared relay's upstream."""
     return shared.upstream
+
+
+@pytest.fixture
+def refusing_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses connections, and that nobody else can take before the test ends."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield int(bound.getsockname()[1])
 
 
 @pytest.fixture

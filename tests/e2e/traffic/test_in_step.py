@@ -35,9 +35,9 @@ def nothing_hidden(upstream: Any, client: Any) -> None:
         assert b"hidden" not in wire.received
 
 
-def test_the_rest_of_an_upload_after_our_error(start: Any, free_port: int) -> None:
+def test_the_rest_of_an_upload_after_our_error(start: Any, refusing_port: int) -> None:
     """After a 502 in the middle of an upload, the rest of its body is not read as a request."""
-    relay, _ = start(target={"port": free_port})
+    relay, _ = start(target={"port": refusing_port})
     client = relay.ask(posted(size=len(HIDDEN) + 10) + b"0123456789")
     assert client.read_answer().status == 502
     try:

@@ -37,9 +37,9 @@ def asked(relay: Any, upstream: Any, request: bytes = POST) -> tuple[Any, Any]:
 @pytest.mark.parametrize(
     "request_bytes", [GET, POST, b"HEAD / HTTP/1.1\r\nHost: c\r\n\r\n"], ids=["get", "post", "head"]
 )
-def test_an_upstream_that_refuses_is_502(start: Any, free_port: int, request_bytes: bytes) -> None:
+def test_an_upstream_that_refuses_is_502(start: Any, refusing_port: int, request_bytes: bytes) -> None:
     """Nobody listens: 502 in the OpenAI shape, without a body for HEAD, and the client may go on asking."""
-    relay, _ = start(target={"port": free_port})
+    relay, _ = start(target={"port": refusing_port})
     client = relay.dial()
     for _ in range(3):
         client.send(request_bytes)

@@ -94,7 +94,6 @@ def test_idle_connections_expire(kit):
             reader, writer = await rig.open()
             writer.write(GET)
             assert await reader.readexactly(len(OK)) == OK
-            assert rig.relay.context.pool.idle == 1
             await rig.settled(lambda: rig.relay.context.counters.open_upstreams == 0)
             assert rig.relay.context.pool.idle == 0
             writer.close()
@@ -212,7 +211,7 @@ def test_tls_to_the_upstream(kit, tmp_path, changes, reason):
         async with kit.rig(kit.answering(OK), target=target) as rig:
             reader, writer = await rig.open()
             writer.write(GET)
-            answer = await asyncio.wait_for(reader.readuntil(b"}}" if reason else b"ok"), 10)
+            answer = await asyncio.wait_for(reader.readuntil(b"}}" if reason else b"ok"), 20)
             assert answer.startswith(b"HTTP/1.1 502" if reason else b"HTTP/1.1 200")
             assert rig.total("upstream_failures_total") == ({(reason,): 1} if reason else {})
             writer.close()
@@ -231,7 +230,7 @@ def answer_over_tls(listener: socket.socket, settings: ssl.SSLContext) -> None:
     with connection:
         try:
             secure = settings.wrap_socket(connection, server_side=True)
-        except (ssl.SSLError, ConnectionError):
+        except OSError:
             return
         with secure:
             while not secure.recv(65536).endswith(b"\r\n\r\n"):

@@ -66,7 +66,7 @@ class Control(Wire):
 async def ask(rig, sent: bytes, answer: bytes) -> bytes:
     reader, writer = await rig.open()
     writer.write(sent)
-    got = await asyncio.wait_for(reader.readexactly(len(answer)), 10)
+    got = await asyncio.wait_for(reader.readexactly(len(answer)), 20)
     writer.close()
     await rig.settled(lambda: rig.relay.context.counters.inflight == 0)
     return got
@@ -403,7 +403,7 @@ def test_a_closed_tap_is_not_even_asked(kit):
             reader, writer = await rig.open()
             for lines in ([], [], [], [b"x-eqwatch-opt-out: 1"], [b"x-eqwatch-deployment: quiet"]):
                 writer.write(post(*lines))
-                assert await asyncio.wait_for(reader.readexactly(len(OK)), 10) == OK
+                assert await asyncio.wait_for(reader.readexactly(len(OK)), 20) == OK
             writer.close()
             assert rig.total("dropped_total") == {("tap", "no_control"): 4}
             assert not kit.faults

@@ -174,12 +174,12 @@ def test_slow_loris_in_the_body(start: Any) -> None:
 
 def test_a_slow_upload_that_goes_on_is_not_ended(start: Any) -> None:
     """Pauses shorter than the body's limit are fine, however long the whole takes, and no fault of the upstream."""
-    relay, upstream = start(timeouts=Timeouts(body=5.0, first_byte=2.0, idle=2.0))
+    relay, upstream = start(timeouts=Timeouts(body=60.0, first_byte=4.0, idle=4.0))
     client = relay.ask(POST + b"Content-Length: 25\r\n\r\n")
     wire = upstream.accept()
     wire.read_head()
     for _ in range(25):
-        time.sleep(0.1)
+        time.sleep(0.18)
         client.send(b"a")
         assert wire.read(1) == b"a"
     wire.send(PLAIN)
@@ -218,7 +218,7 @@ def test_an_idle_upstream_connection_is_closed(start: Any) -> None:
 
 def test_an_upstream_that_hangs_before_its_head_is_504(start: Any) -> None:
     """No head in time: 504, the upstream's connection is ended, and other clients are served."""
-    relay, upstream = start(timeouts=Timeouts(first_byte=SHORT))
+    relay, upstream = start(timeouts=Timeouts(first_byte=3.5))
     client = relay.ask(GET)
     wire = upstream.accept()
     wire.read_head()
@@ -230,7 +230,7 @@ def test_an_upstream_that_hangs_before_its_head_is_504(start: Any) -> None:
 
 def test_a_head_that_drips_from_the_upstream_is_504(start: Any) -> None:
     """Half a head does not stop the first-byte limit."""
-    relay, upstream = start(timeouts=Timeouts(first_byte=SHORT))
+    relay, upstream = start(timeouts=Timeouts(first_byte=3.5))
     client = relay.ask(GET)
     wire = upstream.accept()
     wire.read_head()
@@ -256,13 +256,13 @@ def test_an_upstream_that_falls_silent_is_cut(start: Any, framed: bytes) -> None
 
 def test_there_is_no_limit_on_the_whole(start: Any) -> None:
     """A stream that goes on slowly is never cut: it lasts longer than every limit."""
-    relay, upstream = start(timeouts=Timeouts(2, 2, 2, 2, 2, 2, 2))
+    relay, upstream = start(timeouts=Timeouts(4, 4, 4, 4, 4, 4, 4))
     client = relay.ask(GET)
     wire = upstream.accept()
     wire.read_head()
     wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     for _ in range(35):
-        time.sleep(0.1)
+        time.sleep(0.13)
         wire.send(b"2\r\nok\r\n")
     wire.send(b"0\r\n\r\n")
     assert client.read_answer().body == b"ok" * 35

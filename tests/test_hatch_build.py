@@ -43,6 +43,7 @@ def test_everything_on_the_path_of_a_byte_is_compiled(compiled_product: Path) ->
         assert done.stdout.strip() == said
 
 
+@pytest.mark.timeout(900)
 def test_the_relays_own_tests_pass_on_the_compiled_relay(compiled_product: Path) -> None:
     """Parsers, framing, memory of heads, tap and pool, with their property tests, against the compiled modules."""
     command = [sys.executable, "-P", "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "-m", "not replaces_parts"]
@@ -54,7 +55,7 @@ def test_the_relays_own_tests_pass_on_the_compiled_relay(compiled_product: Path)
         check=False,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
     assert " passed" in done.stdout

@@ -211,7 +211,9 @@ def test_fifty_megabytes_pass_with_memory_flat(relay: Any, upstream: Any, direct
     for _ in range(50):
         part = bytearray()
         while len(part) < MIB:
-            part += sink.sock.recv(MIB - len(part))
+            received = sink.sock.recv(MIB - len(part))
+            assert received, "the body ended early"
+            part += received
         checksum = zlib.crc32(part, checksum)
         most = max(most, relay.memory())
     writer.join()

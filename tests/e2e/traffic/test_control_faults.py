@@ -72,7 +72,7 @@ class Load:
     def until(self, more: int) -> None:
         """Wait until that many more streams were served, or one failed."""
         target = self.served + more
-        wait_until(lambda: self.failures or self.served >= target, what=f"{more} more streams", seconds=60)
+        wait_until(lambda: self.failures or self.served >= target, what=f"{more} more streams", seconds=150)
 
     def __enter__(self) -> "Load":
         for thread in self._threads:

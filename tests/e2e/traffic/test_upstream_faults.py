@@ -273,14 +273,11 @@ def test_a_storm_of_errors_passes(relay: Any, upstream: Any) -> None:
     assert not upstream.pending()
 
 
-def test_an_upstream_that_comes_back_is_used_at_once(start: Any) -> None:
+def test_an_upstream_that_comes_back_is_used_at_once(start: Any, free_port: int) -> None:
     """After refusals, the first request that finds the upstream listening again is served."""
-    upstream = Upstream()
-    port = upstream.port
-    relay, _ = start(upstream=upstream)
-    upstream.close()
+    relay, _ = start(target={"port": free_port})
     assert relay.ask(POST).read_answer().status == 502
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    with socket.create_server(("127.0.0.1", free_port)) as listener:
         client = relay.ask(GET)
         wire, _ = listener.accept()
         with wire:

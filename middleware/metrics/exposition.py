@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-__all__ = ["exemplar", "merged", "render"]
+__all__ = ["encoded", "exemplar", "merged", "render"]
 
 _OTHER_ESCAPING = ("dots", "values")
 _SUFFIX = {"counter": "_total", "info": "_info"}
@@ -53,19 +53,23 @@ def merged(registry: Collector) -> list[Metric]:
 
 def render(registry: Collector, accept: str) -> tuple[bytes, str]:
     """The scrape's body and its content type, by the request's Accept header. Pure CPU work; no I/O."""
+    return encoded(merged(registry), accept)
+
+
+def encoded(families: list[Metric], accept: str) -> tuple[bytes, str]:
+    """The same of families that were read already. In any thread."""
     encode, content_type = choose_encoder(accept)
-    families = merged(registry)
     if any(f"escaping={scheme}" in content_type for scheme in _OTHER_ESCAPING):
         return encode(_Families(families)), content_type
     openmetrics = content_type.startswith("application/openmetrics-text")
-    return _encoded(families, openmetrics=openmetrics), content_type
+    return _text(families, openmetrics=openmetrics), content_type
 
 
 # The library's encoders look at each letter of each name and label of each sample, two thirds of a scrape's time. Names
 # here are plain by the catalogue, and the same labels come at every scrape. Tested to give the same bytes.
 
 
-def _encoded(families: Iterable[Metric], *, openmetrics: bool) -> bytes:
+def _text(families: Iterable[Metric], *, openmetrics: bool) -> bytes:
     lines: list[str] = []
     for metric in families:
         name, kind = metric.name, metric.type

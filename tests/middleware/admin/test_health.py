@@ -23,6 +23,22 @@ def test_metrics_in_both_formats(admin):
     assert opened.text.endswith("# EOF\n")
 
 
+def test_what_is_told_in_one_step_is_scraped_whole(admin):
+    """A scrape reads on the loop on which metrics are told: it never has one half of a verdict without the other."""
+    loops = []
+
+    class Seen:
+        def collect(self):
+            loops.append(asyncio.get_running_loop())
+            return []
+
+    admin.registry.register(Seen())
+    loops.clear()
+    with admin.client() as client:
+        assert client.get("/metrics").status_code == 200
+    assert len(loops) == 1
+
+
 def test_the_relay_is_asked_before_the_scrape(serve):
     """Numbers are refreshed first, so that a scrape is not one scrape late."""
     asked = []

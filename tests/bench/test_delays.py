@@ -9,11 +9,12 @@ import pytest
 from bench.delays.__main__ import main
 
 PARTS = """
-import asyncio, subprocess, sys, time
+import asyncio, subprocess, sys
+import sitecustomize
 
 def test_what_runs_in_a_thread_waits_before_and_after():
     pauses = []
-    time.sleep = pauses.append
+    sitecustomize._sleep = pauses.append
     assert asyncio.run(asyncio.to_thread(divmod, 7, 4)) == (1, 3)
     assert len(pauses) == {pauses}
 

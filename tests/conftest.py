@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, settings
 from bench.product import has_compiler, install_compiled
 from tests.ports import unused_port
 
-# How long an example takes says something about the machine; what is drawn is the same on every machine.
+# How long an example takes says something about the machine; what is drawn is the same on every machine. New examples
+# are looked for with --hypothesis-profile=explore.
 settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", settings.get_profile("suite"), derandomize=False, max_examples=1000)
 settings.load_profile("suite")
 
 

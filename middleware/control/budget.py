@@ -145,11 +145,11 @@ class Budget:
     async def left_today(self, deployment: str = "") -> int | None:
         """Tokens that are left of today's cap, or of what a deployment's probes may take today; None without a cap.
         Raises StoreUnavailable."""
-        day = self._today(deployment)
-        if day.caps.tokens is None:
+        window, caps = self._today(deployment)
+        if caps.tokens is None:
             return None
         async with self._lock:  # what moves between the store and at hand would be missing in both, or be in both
-            return await asyncio.to_thread(self._left, day, day.caps.tokens)
+            return await asyncio.to_thread(self._left, window, caps.tokens)
 
     async def reserve(self, purpose: str, estimate: Estimate, run_id: str = "", deployment: str = "") -> _Held:
         """Set a call's estimate aside; raises CallRefused where a cap or the kill switch stands in the way.
@@ -160,14 +160,15 @@ class Budget:
         need = self._need(estimate)
         while True:
             await self._require_running()
-            accounts, settlements = self._windows(run_id, deployment), self._settlements
-            refusal = await self._set_aside(accounts, need)
-            if refusal is None:
-                return self._held(purpose, accounts, estimate, need)
+            settlements = self._settlements
+            found = await self._set_aside(run_id, deployment, need)
+            if not isinstance(found, Refusal):
+                return _Held(self, purpose, found, estimate, need)
             if settlements != self._settlements:
                 continue  # meanwhile a call gave something back
-            if not any(account.calls for account in accounts if account.window == refusal.window):
-                raise CallRefused("budget", self._words(refusal, need))
+            account = self._accounts.get(found.window)
+            if account is None or not account.calls:
+                raise CallRefused("budget", self._words(found, need))
             self._settled.clear()
             await self._settled.wait()
 
@@ -218,7 +219,7 @@ class Budget:
     async def _until_spending(self) -> None:
         """Until something is to be flushed, but not for long."""
         self._spending.clear()
-        if not self._usage and not any(account.calls for account in self._accounts.values()):
+        if not self._usage and not self._accounts:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._spending.wait()
@@ -231,8 +232,10 @@ class Budget:
             self._count_store_error(error)
         self._switch.require_running()
 
-    async def _set_aside(self, accounts: tuple[Account, ...], need: Amount) -> Refusal | None:
-        async with self._lock:
+    async def _set_aside(self, run_id: str, deployment: str, need: Amount) -> tuple[Account, ...] | Refusal:
+        """The accounts of every window, with one more call under way; or which window has too little left."""
+        async with self._lock:  # accounts are looked up under it: a flush forgets those that hold nothing
+            accounts = self._windows(run_id, deployment)
             short = [account for account in accounts if not account.at_hand.covers(need)]
             if short:
                 takes = [account.take_for(need) for account in short]
@@ -249,35 +252,28 @@ class Budget:
                     account.at_hand += amount
             for account in accounts:
                 account.at_hand -= need
-        return None
+                account.calls += 1
+        self._spending.set()
+        return accounts
 
     def _windows(self, run_id: str, deployment: str) -> tuple[Account, ...]:
         """Today's, the run's where runs have caps, and the deployment's where it has one."""
         windows = [self._today()]
         if run_id and self._run_caps != Caps():
-            windows.append(self._account(f"run:{run_id}", self._run_caps))
+            windows.append((f"run:{run_id}", self._run_caps))
         if deployment in self._deployment_caps:
             windows.append(self._today(deployment))
-        return tuple(windows)
-
-    def _held(self, purpose: str, accounts: tuple[Account, ...], estimate: Estimate, need: Amount) -> _Held:
-        self._spending.set()
-        for account in accounts:
-            account.calls += 1
-        return _Held(self, purpose, accounts, estimate, need)
+        return tuple(self._accounts.setdefault(window, Account(window, caps)) for window, caps in windows)
 
     def _need(self, estimate: Estimate) -> Amount:
         prompt = int(estimate.prompt * self._exceeded)
         return Amount(prompt + estimate.completion, self.prices.micros(prompt, estimate.completion))
 
-    def _today(self, deployment: str = "") -> Account:
+    def _today(self, deployment: str = "") -> tuple[str, Caps]:
         name = f"day:{datetime.fromtimestamp(self._clock(), UTC):%Y-%m-%d}"
         if deployment:
-            return self._account(f"{name}:{deployment}", self._deployment_caps[deployment])
-        return self._account(name, self._day_caps)
-
-    def _account(self, window: str, caps: Caps) -> Account:
-        return self._accounts.setdefault(window, Account(window, caps))
+            return f"{name}:{deployment}", self._deployment_caps[deployment]
+        return name, self._day_caps
 
     def _words(self, refusal: Refusal, need: Amount) -> str:
         of_run = refusal.window.startswith("run:")
@@ -310,17 +306,20 @@ class Budget:
         if self._metrics is not None:
             self._metrics.store_errors_total.labels(reason=error.reason).inc()
 
-    def _left(self, day: Account, cap: int) -> int:
-        """Blocks; raises StoreUnavailable."""
-        return max(0, cap - self._store.budget_taken(day.window).tokens + day.at_hand.tokens)
+    def _left(self, window: str, cap: int) -> int:
+        """Under the lock. Blocks; raises StoreUnavailable."""
+        account = self._accounts.get(window)
+        at_hand = 0 if account is None else account.at_hand.tokens
+        return max(0, cap - self._store.budget_taken(window).tokens + at_hand)
 
     async def _show(self) -> None:
         """What the store says of the switch and of today, in one step: waking a thread costs more than to look."""
-        day, cap = self._today(), self._day_caps.tokens
+        window, caps = self._today()
+        cap = caps.tokens
 
         def look() -> int | None:
             self._switch.load()
-            return None if cap is None or self._metrics is None else self._left(day, cap)
+            return None if cap is None or self._metrics is None else self._left(window, cap)
 
         async with self._lock:
             left = await asyncio.to_thread(look)

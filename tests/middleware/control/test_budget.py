@@ -408,6 +408,37 @@ def test_a_call_after_a_quiet_while_sees_what_others_stopped(store: Store, clock
     asyncio.run(scenario())
 
 
+def test_a_call_that_comes_while_usage_is_written_gives_back_what_it_did_not_use(
+    store: Store, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken for it is not lost, although nothing of its window was at hand or under way at that moment."""
+    writing, goes_on, really_settle = threading.Event(), threading.Event(), store.settle_budget
+
+    def settle(*arguments: Any) -> None:
+        writing.set()
+        assert goes_on.wait(60)
+        really_settle(*arguments)
+
+    async def scenario() -> None:
+        budget = budget_of(store, clock, day=Caps(tokens=1_000))
+        meter = budget.meter("run")
+        (await meter.reserve(Estimate(300, 60))).settle(Usage(40, 10))
+        monkeypatch.setattr(store, "settle_budget", settle)
+        flushing = asyncio.create_task(budget.flush())
+        assert await asyncio.to_thread(writing.wait, 60)
+        reserving = asyncio.create_task(meter.reserve(Estimate(300, 60)))
+        while not budget._lock._waiters:  # what is at hand may not change while it is written
+            await asyncio.sleep(0.001)
+        goes_on.set()
+        await flushing
+        (await reserving).settle(Usage(40, 10))
+        await budget.flush()
+        assert store.budget_taken(DAY).tokens == 100
+        assert await budget.left_today() == 900
+
+    asyncio.run(scenario())
+
+
 def test_usage_of_an_idle_process_is_written_soon(store: Store, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker sleeps long while nothing is spent; a call wakes it up."""
     monkeypatch.setattr("middleware.control.budget._FLUSH_SECONDS", 0.01)

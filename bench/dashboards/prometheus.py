@@ -1,7 +1,6 @@
 """A real Prometheus on recorded data: blocks made by promtool, a server that scrapes nothing, and its query API."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from middleware.demo.processes import free_port
 
 __all__ = ["Prometheus", "missing", "serving"]
 
@@ -46,15 +47,14 @@ def missing() -> str:
 
 
 @contextmanager
-def serving(exposition: Path, folder: Path, *, port: int = 0) -> Iterator[Prometheus]:
-    """A server whose database holds the exposition; ended by its id. port: 0 for any that is free now."""
+def serving(exposition: Path, folder: Path) -> Iterator[Prometheus]:
+    """A server whose database holds the exposition; ended by its id."""
     data = folder / "tsdb"
     command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(exposition), str(data)]
     subprocess.run(command, check=True, capture_output=True)
     config = folder / "prometheus.yml"
     config.write_text("global: {}\n", encoding="utf-8")
-    with socket.create_server(("127.0.0.1", port)) as free:
-        port = free.getsockname()[1]
+    port = free_port(0)
     log = (folder / "prometheus.log").open("wb")
     server = subprocess.Popen(
         [

@@ -25,8 +25,9 @@ from bench.proxy.session import Session, session
 from bench.proxy.summary import MEASURES, figure
 from bench.proxy.tables import as_markdown, tables
 from bench.proxy.targets import nginx
-from middleware.records.exchange import Credit, Exchange
+from middleware.records.exchange import Credit
 from middleware.records.link import FrameBuffer, decode_from_control, encode_frame
+from tests.exchanges import chat_exchange
 
 needs_tools = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {' and '.join(missing_tools())} on the PATH")
 
@@ -113,32 +114,10 @@ def test_stand_in_speaks_the_link_protocol() -> None:
         ours.settimeout(60)
         frames = FrameBuffer()
         granted = [decode_from_control(payload) for payload in frames.feed(ours.recv(4096))]
-        ours.sendall(encode_frame(_exchange()))
+        ours.sendall(encode_frame(chat_exchange(b"{}", b"{}", deployment="default")))
         ours.shutdown(socket.SHUT_WR)
         assert process.wait(60) == 0
     assert granted[0] == Credit(5)
-
-
-def _exchange() -> Exchange:
-    return Exchange(
-        deployment="default",
-        dialect="openai_chat",
-        method=b"POST",
-        target=b"/v1/chat/completions",
-        request_headers=[],
-        request_body=b"{}",
-        request_truncated=False,
-        status=200,
-        response_headers=[],
-        response_body=b"{}",
-        response_truncated=False,
-        complete=True,
-        conversation="",
-        key_id="",
-        started_at=0.0,
-        first_byte_seconds=0.0,
-        duration_seconds=0.0,
-    )
 
 
 def test_section_replaces_only_what_is_between_the_markers(tmp_path, empty_report: Report) -> None:

@@ -1,5 +1,6 @@
 """A small item set of two emotions' worth of everything, and the shipped fake upstream on a loopback socket."""
 
+import fcntl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,6 +65,23 @@ def serve_fake() -> Iterator[Callable[[FakeUpstream], str]]:
     for server, thread in running:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def before_the_next_lock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Does something, as another process could, just before this one next locks a file; once."""
+
+    def arrange(happen: Callable[[], object]) -> None:
+        really_lock = fcntl.flock
+
+        def lock(descriptor: int, operation: int) -> None:
+            monkeypatch.setattr(fcntl, "flock", really_lock)
+            happen()
+            really_lock(descriptor, operation)
+
+        monkeypatch.setattr(fcntl, "flock", lock)
+
+    return arrange
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

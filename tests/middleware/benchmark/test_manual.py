@@ -1,10 +1,8 @@
 """Which run a person's command means: an unfinished one, or a new one."""
 
-import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -78,32 +76,25 @@ def test_finished_run_is_over(request_: RunRequest, store: Store, tmp_path: Path
 
 
 def test_a_run_that_another_process_just_finished_is_over(
-    request_: RunRequest, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request_: RunRequest, store: Store, tmp_path: Path, before_the_next_lock: Callable[[Callable[[], object]], None]
 ) -> None:
     """Finished between the look for an unfinished run and the hold on it: a new one begins."""
     first = begun(request_, store, tmp_path)
-    really_lock = fcntl.flock
-
-    def lock(*arguments: Any) -> None:
-        monkeypatch.setattr(fcntl, "flock", really_lock)
-        store.finish_run(first.id, "finished", 1.0, 20, 2000.0)
-        really_lock(*arguments)
-
-    monkeypatch.setattr(fcntl, "flock", lock)
+    before_the_next_lock(lambda: store.finish_run(first.id, "finished", 1.0, 20, 2000.0))
     assert begun(request_, store, tmp_path).id != first.id
 
 
-def test_of_two_holds_at_once_one_is_granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_holds_at_once_one_is_granted(
+    tmp_path: Path, before_the_next_lock: Callable[[Callable[[], object]], None]
+) -> None:
     """A hold that ends between the two steps of the next one leaves no second holder beside a third."""
-    really_lock, third = fcntl.flock, held(tmp_path, "r")
+    third = held(tmp_path, "r")
 
-    def lock(*arguments: Any) -> None:
-        monkeypatch.setattr(fcntl, "flock", really_lock)
+    def ends_and_is_held_again() -> None:
         (tmp_path / "locks" / "run-r.lock").unlink()  # as the first holder's end does
         assert third.__enter__()
-        really_lock(*arguments)
 
-    monkeypatch.setattr(fcntl, "flock", lock)
+    before_the_next_lock(ends_and_is_held_again)
     with held(tmp_path, "r") as second:
         assert not second
     third.__exit__(None, None, None)

@@ -1,7 +1,6 @@
 """The number of series follows from the configuration: traffic can't make more, whatever names it brings."""
 
 import asyncio
-import json
 import shutil
 import subprocess
 from typing import Any
@@ -24,6 +23,7 @@ from middleware.traffic.conversation import ConversationTracker
 from middleware.traffic.intake import Intake
 from middleware.traffic.selecting import Selection, SelectionRule
 from middleware.upstream import UpstreamClient
+from tests.exchanges import chat_exchange
 
 SALT = b"a salt of at least sixteen bytes"
 NAMES = 10_000
@@ -51,19 +51,10 @@ def exchange(number: int) -> Exchange:
     """Of a conversation, a model and a client of its own."""
     request = {"model": f"model-{number}", "messages": [{"role": "user", "content": f"I am lost, {number}."}]}
     answer = {"choices": [{"index": 0, "message": {"content": "Let us see."}, "finish_reason": "stop"}]}
-    return Exchange(
+    return chat_exchange(
+        request,
+        answer | {"model": f"model-{number}"},
         deployment=("tutor", "shop", "default")[number % 3],
-        dialect="openai_chat",
-        method=b"POST",
-        target=b"/v1/chat/completions",
-        request_headers=[],
-        request_body=json.dumps(request).encode(),
-        request_truncated=False,
-        status=200,
-        response_headers=[],
-        response_body=json.dumps(answer | {"model": f"model-{number}"}).encode(),
-        response_truncated=False,
-        complete=True,
         conversation=f"conversation-{number}",
         key_id=f"{number:016x}",
         started_at=1_800_000_000.0,

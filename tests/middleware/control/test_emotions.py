@@ -278,8 +278,8 @@ def test_a_new_version_of_the_reference_starts_its_windows_over(store: Store, cl
     assert report.relief == {}
 
 
-def test_a_drift_that_the_store_did_not_take_is_told_with_the_next_look(watch: Watch) -> None:
-    """Once, with its id, together with the state: neither without the other."""
+def drifted(watch: Watch) -> None:
+    """A reference window that was looked at, then as many conversations far from it that were not."""
     for number in range(20):
         watch.converse(f"r{number}", [turn(2.0 + 0.1 * (number % 3), 2.0)])
     watch.clock.now += GAP
@@ -287,6 +287,11 @@ def test_a_drift_that_the_store_did_not_take_is_told_with_the_next_look(watch: W
     for number in range(20):
         watch.converse(f"a{number}", [turn(8.0, 2.0)])
     watch.clock.now += GAP
+
+
+def test_a_drift_that_the_store_did_not_take_is_told_with_the_next_look(watch: Watch) -> None:
+    """Once, with its id, together with the state: neither without the other."""
+    drifted(watch)
     away = StoreUnavailable("away", reason="disk_full")
     with patch.object(watch.store, "save_state", side_effect=away):
         watch.look()
@@ -300,13 +305,7 @@ def test_a_drift_that_the_store_did_not_take_is_told_with_the_next_look(watch: W
 
 def test_a_drift_is_shown_once_its_event_is_saved(watch: Watch) -> None:
     """Report and metrics are those of the look before until the store has the event; where it is away they go on."""
-    for number in range(20):
-        watch.converse(f"r{number}", [turn(2.0 + 0.1 * (number % 3), 2.0)])
-    watch.clock.now += GAP
-    watch.look()
-    for number in range(20):
-        watch.converse(f"a{number}", [turn(8.0, 2.0)])
-    watch.clock.now += GAP
+    drifted(watch)
     save = watch.store.save_state
     name = 'eqwatch_drift_active{deployment="tutor",emotion="Confusion"}'
     during: list[tuple[bool, float | None]] = []

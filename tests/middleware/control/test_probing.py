@@ -1,7 +1,6 @@
 """The worker that probes, over a real store and a scripted upstream."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from middleware.settings import Settings
 from middleware.store import Store
 from middleware.store.spool import Spool
 from middleware.upstream import UpstreamClient
+from tests.exchanges import chat_exchange
 
 SALT = b"a salt of at least sixteen bytes"
 SETTINGS = {
@@ -39,25 +39,8 @@ def exchange(now: float) -> Exchange:
     """A turn of a named conversation that ends now."""
     answer = {"choices": [{"index": 0, "message": {"content": "Sure."}, "finish_reason": "stop"}]}
     asked = {"model": "m", "messages": [{"role": "user", "content": "I don't get it."}]}
-    return Exchange(
-        deployment="tutor",
-        dialect="openai_chat",
-        method=b"POST",
-        target=b"/v1/chat/completions",
-        request_headers=[],
-        request_body=json.dumps(asked).encode(),
-        request_truncated=False,
-        status=200,
-        response_headers=[],
-        response_body=json.dumps(answer).encode(),
-        response_truncated=False,
-        complete=True,
-        conversation="lesson-7",
-        key_id="",
-        started_at=now - 0.2,
-        first_byte_seconds=0.1,
-        duration_seconds=0.2,
-    )
+    times = {"started_at": now - 0.2, "first_byte_seconds": 0.1, "duration_seconds": 0.2}
+    return chat_exchange(asked, answer, conversation="lesson-7", **times)
 
 
 def test_nobody_is_told_of_a_result_before_it_is_saved(

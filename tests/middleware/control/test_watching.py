@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,6 +101,18 @@ def test_a_restart_loses_nothing_and_tells_nothing_twice(store: Store, plan: Pla
     asyncio.run(scenario())
 
 
+def held_back(save: Callable[..., Any]) -> tuple[Callable[..., Any], threading.Event, threading.Event]:
+    """The same, but it says when it begins and goes on when it is told to."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        begun.set()
+        assert go_on.wait(20.0)
+        return save(*args, **kwargs)
+
+    return slow, begun, go_on
+
+
 def test_a_verdict_is_told_once_it_is_saved_and_everywhere_at_once(
     store: Store, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,13 +121,7 @@ def test_a_verdict_is_told_once_it_is_saved_and_everywhere_at_once(
     async def scenario() -> None:
         process = Process(store, [plan])
         await process.batches(plan, 10)
-        begun, go_on = threading.Event(), threading.Event()
-        save = store.save_progress
-
-        def slow(*args: Any, **kwargs: Any) -> Any:
-            begun.set()
-            assert go_on.wait(20.0)
-            return save(*args, **kwargs)
+        slow, begun, go_on = held_back(store.save_progress)
 
         def told() -> tuple[str, float | None]:
             [standing] = process.watches.standings
@@ -149,13 +155,7 @@ def test_a_look_in_the_middle_of_a_change_tells_nothing_that_is_not_saved(
         await process.batches(plan, 10)
         await process.batches(plan, 6, loss=3.0)
         [standing] = process.watches.standings
-        begun, go_on = threading.Event(), threading.Event()
-        save = store.save_progress
-
-        def slow(*args: Any, **kwargs: Any) -> Any:
-            begun.set()
-            assert go_on.wait(20.0)
-            return save(*args, **kwargs)
+        slow, begun, go_on = held_back(store.save_progress)
 
         monkeypatch.setattr(store, "save_progress", slow)
         closing = asyncio.create_task(process.watches.acknowledge(standing.incident, new_baseline=False))

@@ -1,7 +1,6 @@
 """What a gate is asked, and which unfinished gate goes on."""
 
-import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,17 +101,14 @@ def test_a_gate_is_held_before_others_can_find_it(
 
 
 def test_a_gate_that_another_process_just_finished_is_over(
-    request_: GateRequest, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request_: GateRequest, store: Store, tmp_path: Path, before_the_next_lock: Callable[[Callable[[], object]], None]
 ) -> None:
     """Finished between the look for an unfinished gate and the hold on it: a new one begins."""
     first = gate_id(request_, store, tmp_path)
-    really_lock = fcntl.flock
 
-    def lock(*arguments: Any) -> None:
-        monkeypatch.setattr(fcntl, "flock", really_lock)
+    def finish() -> None:
         for role in ("baseline", "candidate"):
             store.finish_run(f"{first}-{role}", "finished", 1.0, 20, 101.0)
-        really_lock(*arguments)
 
-    monkeypatch.setattr(fcntl, "flock", lock)
+    before_the_next_lock(finish)
     assert gate_id(request_, store, tmp_path, at=102.0) != first

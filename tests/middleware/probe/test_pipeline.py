@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -23,6 +22,7 @@ from middleware.traffic.hashing import conversation_id
 from middleware.traffic.intake import Intake
 from middleware.traffic.selecting import Selection, SelectionRule
 from middleware.upstream import UpstreamClient
+from tests.exchanges import chat_exchange
 
 SALT = b"a salt of at least sixteen bytes"
 EMOTIONS = ("Confusion", "Boredom")
@@ -33,26 +33,8 @@ def exchange(*said: str, reply: str = "Sure.", **changes: Any) -> Exchange:
     roles = ["user", "assistant"]
     messages = [{"role": roles[n % 2], "content": text} for n, text in enumerate(said)]
     body = {"choices": [{"index": 0, "message": {"content": reply}, "finish_reason": "stop"}]}
-    given = Exchange(
-        deployment="tutor",
-        dialect="openai_chat",
-        method=b"POST",
-        target=b"/v1/chat/completions",
-        request_headers=[],
-        request_body=json.dumps({"model": "small", "messages": messages}).encode(),
-        request_truncated=False,
-        status=200,
-        response_headers=[],
-        response_body=json.dumps(body).encode(),
-        response_truncated=False,
-        complete=True,
-        conversation="",
-        key_id="",
-        started_at=1_800_000_000.0,
-        first_byte_seconds=0.1,
-        duration_seconds=1.5,
-    )
-    return msgspec.structs.replace(given, **changes)
+    times = {"started_at": 1_800_000_000.0, "first_byte_seconds": 0.1, "duration_seconds": 1.5}
+    return chat_exchange({"model": "small", "messages": messages}, body, **times | changes)
 
 
 def intake(rate: float = 1.0) -> Intake:

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from middleware.records.conversation import Message, Transcript
 from middleware.records.exchange import Exchange
 from middleware.traffic.dialects import FLAGS, decode
 from middleware.traffic.undecodable import Undecodable
+from tests.exchanges import chat_exchange
 
 DIALECTS = ("openai_chat", "openai_responses", "anthropic_messages")
 REQUEST = {"model": "small", "messages": [{"role": "user", "content": "Hi"}]}
@@ -20,27 +20,7 @@ JSON = [(b"content-type", b"application/json")]
 
 
 def exchange(request: Any = REQUEST, response: bytes = b"", **changes: Any) -> Exchange:
-    body = request if isinstance(request, bytes) else json.dumps(request).encode()
-    given = Exchange(
-        deployment="tutor",
-        dialect="openai_chat",
-        method=b"POST",
-        target=b"/v1/chat/completions",
-        request_headers=JSON,
-        request_body=body,
-        request_truncated=False,
-        status=200,
-        response_headers=JSON,
-        response_body=response,
-        response_truncated=False,
-        complete=True,
-        conversation="",
-        key_id="",
-        started_at=0.0,
-        first_byte_seconds=0.0,
-        duration_seconds=0.0,
-    )
-    return msgspec.structs.replace(given, **changes)
+    return chat_exchange(request, response, **{"request_headers": JSON, "response_headers": JSON} | changes)
 
 
 def chunks(*deltas: str, end: str = "data: [DONE]\n\n") -> bytes:

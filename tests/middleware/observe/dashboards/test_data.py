@@ -12,7 +12,6 @@ from bench.dashboards.prometheus import Prometheus, missing, serving
 from bench.dashboards.recording import Recorded, record
 from bench.dashboards.variables import EVERYTHING, substituted
 from middleware.observe.dashboards import STATES
-from tests.ports import unused_port
 
 # Half a day is recorded before the first query, on a machine that does other things as well.
 pytestmark = [pytest.mark.xdist_group("recorded-prometheus"), pytest.mark.timeout(700)]
@@ -28,7 +27,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 @pytest.fixture(scope="module")
 def prometheus(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with serving(recorded.path, tmp_path_factory.mktemp("prometheus"), port=unused_port()) as server:
+    with serving(recorded.path, tmp_path_factory.mktemp("prometheus")) as server:
         yield server
 
 
